@@ -1,0 +1,82 @@
+//! ONNX on the CPU with `tract`: the engine that is always there. This module is the only one that names tract's types;
+//! [`TractBackend`] is what the rest of the crate sees.
+
+mod allocation;
+mod cache;
+mod conditional;
+mod constants;
+mod convert;
+mod graph;
+mod load;
+mod plan;
+mod switches;
+mod template;
+mod weights;
+
+use std::{sync::Arc, thread};
+
+use super::prepare::{self, PrepareError};
+use crate::{
+    backend::{Backend, Encoding, Graph, LoadError, ModelSource},
+    engines::ModelLimits,
+    panics,
+};
+
+/// The engine's name.
+pub(crate) const TRACT: &str = "tract";
+
+/// Decoding, shape inference and symbolic arithmetic recurse with the depth of the model; address space is all that an
+/// unused stack costs.
+const LOADER_STACK_BYTES: usize = 256 << 20;
+
+/// Loads ONNX models with tract.
+#[derive(Debug)]
+pub(crate) struct TractBackend {
+    limits: ModelLimits,
+}
+
+impl TractBackend {
+    pub(crate) fn new(limits: ModelLimits) -> Self {
+        Self { limits }
+    }
+
+    fn load_here(&self, source: &ModelSource) -> Result<Arc<dyn Graph>, LoadError> {
+        let refused = |source_error: PrepareError| LoadError::Refused {
+            model: source.name.clone(),
+            source: source_error,
+        };
+        let prepared = prepare::prepare(source, &self.limits).map_err(refused)?;
+        let graph = load::load(&source.name, prepared, &self.limits)?;
+        Ok(Arc::new(graph))
+    }
+}
+
+impl Backend for TractBackend {
+    fn name(&self) -> &'static str {
+        TRACT
+    }
+
+    fn encodings(&self) -> &'static [Encoding] {
+        &[Encoding::Onnx]
+    }
+
+    fn load(&self, source: &ModelSource) -> Result<Arc<dyn Graph>, LoadError> {
+        let model = || source.name.clone();
+        thread::scope(|scope| {
+            thread::Builder::new()
+                .name("dunlin-load".to_owned())
+                .stack_size(LOADER_STACK_BYTES)
+                .spawn_scoped(scope, || self.load_here(source))
+                .map_err(|source| LoadError::Thread { model: model(), source })?
+                .join()
+                .unwrap_or_else(|payload| {
+                    let message = panics::message(payload.as_ref());
+                    Err(LoadError::Panicked {
+                        engine: TRACT,
+                        model: model(),
+                        message,
+                    })
+                })
+        })
+    }
+}

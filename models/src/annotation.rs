@@ -1,0 +1,20 @@
+//! Annotation keys that this crate reads and writes, each with the specification it comes from.
+
+/// Name of a manifest in an image layout, and of a tag in the store (image-spec).
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// File name of a layer (image-spec; set by `oras push`).
+pub const TITLE: &str = "org.opencontainers.image.title";
+/// When an artifact was created, RFC 3339 (image-spec).
+pub const CREATED: &str = "org.opencontainers.image.created";
+/// Path of a model file inside its model (ModelPack).
+pub const MODEL_FILEPATH: &str = "org.cncf.model.filepath";
+/// The same before ModelPack was renamed; read, never written.
+pub const MODEL_FILEPATH_OLD: &str = "org.cnai.model.filepath";
+/// JSON list of the models that a module may open, pinned by digest.
+pub const MODELS: &str = "dev.dunlin.models.v1";
+/// JSON object of what a module asks its host for.
+pub const CAPABILITIES: &str = "dev.dunlin.capabilities.v1";
+/// What a Sigstore bundle in a referrer contains (cosign 3).
+pub const BUNDLE_CONTENT: &str = "dev.sigstore.bundle.content";
+/// Predicate type of the statement in a Sigstore bundle (cosign 3).
+pub const BUNDLE_PREDICATE_TYPE: &str = "dev.sigstore.bundle.predicateType";

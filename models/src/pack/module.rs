@@ -1,0 +1,117 @@
+//! Packing modules: the CNCF Wasm OCI artifact, version 0, with one layer.
+
+use std::io::{Cursor, Read as _};
+use std::path::Path;
+
+use super::{PackError, component, encode, put_manifest};
+use crate::annotation;
+use crate::artifact::{Capabilities, ModelLink, WasmConfig};
+use crate::descriptor::{Annotations, Descriptor};
+use crate::format::{self, Content};
+use crate::manifest::Manifest;
+use crate::media_type;
+use crate::store::Store;
+
+/// Largest module, in bytes: it is validated in memory, as it is compiled.
+const MAX_MODULE_BYTES: u64 = 512 << 20;
+/// `created` of configs whose maker gives no time: readers in the field require one, and reproducibility forbids now.
+const UNDATED: &str = "1970-01-01T00:00:00Z";
+
+/// What goes into a module artifact.
+#[derive(Debug, Clone, Default)]
+pub struct ModuleSpec {
+    /// The WebAssembly binary.
+    pub wasm: Vec<u8>,
+    /// File name of the layer.
+    pub title: String,
+    /// When it was made, RFC 3339; left out, the config says 1970 and the manifest nothing.
+    pub created: Option<String>,
+    /// Who made it.
+    pub author: Option<String>,
+    /// The models that it opens by name.
+    pub models: Vec<ModelLink>,
+    /// What it asks its host for.
+    pub capabilities: Option<Capabilities>,
+    /// Further annotations of the manifest.
+    pub annotations: Annotations,
+}
+
+impl ModuleSpec {
+    /// A module from a file, titled by its name.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is larger than any module.
+    pub fn from_file(path: &Path) -> Result<Self, PackError> {
+        let title = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let file = fs_err::File::open(path).map_err(PackError::Read)?;
+        let mut wasm = Vec::new();
+        let read = file
+            .take(MAX_MODULE_BYTES + 1)
+            .read_to_end(&mut wasm)
+            .map_err(PackError::Read)?;
+        if u64::try_from(read).is_ok_and(|read| read > MAX_MODULE_BYTES) {
+            return Err(PackError::ModuleTooLarge {
+                title,
+                limit: MAX_MODULE_BYTES,
+            });
+        }
+        Ok(Self {
+            wasm,
+            title,
+            ..Self::default()
+        })
+    }
+}
+
+/// Stores a module artifact and returns its manifest. Equal specs give equal digests.
+///
+/// # Errors
+/// When the binary is native code, not WebAssembly, or not valid; when the links break a rule; when the store fails.
+pub fn pack_module(store: &Store, spec: ModuleSpec) -> Result<Descriptor, PackError> {
+    let title = spec.title;
+    let size = u64::try_from(spec.wasm.len()).unwrap_or(u64::MAX);
+    match format::detect(Cursor::new(&spec.wasm), size).map_err(PackError::Read)? {
+        Content::Module | Content::Component => {}
+        Content::Native => return Err(PackError::Precompiled { title }),
+        _ => return Err(PackError::NotWasm { title }),
+    }
+    let (os, component) = match component::inspect(&spec.wasm) {
+        Ok(found) => found,
+        Err(source) => return Err(PackError::InvalidWasm { title, source }),
+    };
+    ModelLink::check(&spec.models).map_err(|source| PackError::Links(Box::new(source)))?;
+
+    let mut layer = store.put_bytes(media_type::WASM, &spec.wasm)?;
+    if !title.is_empty() {
+        layer = layer.annotated(annotation::TITLE, &title);
+    }
+    let config = WasmConfig {
+        created: spec.created.clone().unwrap_or_else(|| UNDATED.to_owned()),
+        author: spec.author,
+        architecture: "wasm".to_owned(),
+        os: os.as_str().to_owned(),
+        layer_digests: vec![layer.digest],
+        component,
+    };
+    let config = store.put_bytes(media_type::WASM_CONFIG, &encode("Wasm config", &config)?)?;
+    let mut manifest = Manifest::new(config, vec![layer]);
+    manifest.annotations = spec.annotations;
+    let mut annotate = |key: &str, value: String| manifest.annotations.insert(key.to_owned(), value);
+    if let Some(created) = spec.created {
+        annotate(annotation::CREATED, created);
+    }
+    if !spec.models.is_empty() {
+        annotate(annotation::MODELS, encode_text("list of models", &spec.models)?);
+    }
+    if let Some(capabilities) = &spec.capabilities {
+        annotate(annotation::CAPABILITIES, encode_text("capabilities", capabilities)?);
+    }
+    put_manifest(store, &manifest)
+}
+
+fn encode_text<T: serde::Serialize>(what: &'static str, value: &T) -> Result<String, PackError> {
+    serde_json::to_string(value).map_err(|source| PackError::Encode { what, source })
+}

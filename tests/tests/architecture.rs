@@ -1,0 +1,182 @@
+//! Checks of docs/architecture.md: the map names every crate, dependencies point one way, engines and `unsafe` are fenced.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use fs_err as fs;
+
+/// Allowed edges between product crates. Tools and tests (xtask, dunlin-tests, dunlin-benches) depend on none of them.
+const EDGES: [(&str, &[&str]); 5] = [
+    ("dunlin-models", &[]),
+    ("dunlin-host-gpu", &[]),
+    ("dunlin-runtime", &["dunlin-host-gpu"]),
+    ("dunlin-node", &["dunlin-runtime", "dunlin-models", "dunlin-host-gpu"]),
+    ("dunlin-cli", &["dunlin-models", "dunlin-node"]),
+];
+
+/// Crates that one product crate alone may depend on, by prefix of their name.
+const FENCES: [(&str, &str); 5] = [
+    ("wasmtime", "dunlin-runtime"),
+    ("tract", "dunlin-host-gpu"),
+    ("ort", "dunlin-host-gpu"),
+    ("oci-client", "dunlin-models"),
+    ("sigstore", "dunlin-models"),
+];
+
+/// Where `unsafe` may stand, relative to the checkout.
+const UNSAFE_PLACES: [&str; 4] = [
+    "models/src/store/map.rs",
+    "runtime/src/code_cache/",
+    "host-gpu/src/onnx/ort/",
+    "host-gpu/src/tensor/view.rs",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the checkout")
+        .to_owned()
+}
+
+fn metadata() -> Metadata {
+    MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .expect("cargo metadata")
+}
+
+fn product_dependencies(package: &Package) -> BTreeSet<String> {
+    package
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.kind != DependencyKind::Development)
+        .map(|dependency| dependency.name.clone())
+        .collect()
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let edges: BTreeMap<&str, &[&str]> = EDGES.into_iter().collect();
+    let metadata = metadata();
+    let members: BTreeSet<String> = metadata
+        .packages
+        .iter()
+        .map(|package| package.name.to_string())
+        .collect();
+    for package in &metadata.packages {
+        let allowed = edges.get(package.name.as_str()).copied().unwrap_or_default();
+        for dependency in product_dependencies(package).intersection(&members) {
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{} must not depend on {dependency}",
+                package.name
+            );
+        }
+    }
+}
+
+#[test]
+fn engines_are_fenced() {
+    for package in &metadata().packages {
+        for dependency in product_dependencies(package) {
+            for (prefix, owner) in FENCES {
+                let fenced = dependency == prefix || dependency.starts_with(&format!("{prefix}-"));
+                assert!(
+                    !fenced || package.name.as_str() == owner,
+                    "{} must not depend on {dependency}: only {owner} may",
+                    package.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_map_names_every_member() {
+    let map = fs::read_to_string(root().join("docs/architecture.md")).expect("the map");
+    for package in &metadata().packages {
+        let folder = package
+            .manifest_path
+            .parent()
+            .and_then(|folder| folder.file_name())
+            .expect("a folder");
+        assert!(
+            map.contains(&format!("\n{folder}/")),
+            "docs/architecture.md does not name {folder}/ ({})",
+            package.name
+        );
+    }
+}
+
+#[test]
+fn every_member_has_the_workspace_lints() {
+    for package in &metadata().packages {
+        let manifest = fs::read_to_string(&package.manifest_path).expect("a manifest");
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{} does not use the workspace lints",
+            package.name
+        );
+    }
+}
+
+#[test]
+fn unsafe_is_fenced() {
+    let root = root();
+    let mut files = Vec::new();
+    for package in &metadata().packages {
+        let folder = package.manifest_path.parent().expect("a folder").as_std_path();
+        rust_files(&folder.join("src"), &mut files);
+    }
+    assert!(files.len() > 50, "only {} source files were found", files.len());
+    for file in files {
+        let relative = file
+            .strip_prefix(&root)
+            .expect("a file of the checkout")
+            .to_string_lossy()
+            .into_owned();
+        let text = fs::read_to_string(&file).expect("a source file");
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let has_unsafe = code
+            .into_iter()
+            .any(|line| line.contains("unsafe {") || line.contains("unsafe fn") || line.contains("unsafe impl"));
+        let allowed = UNSAFE_PLACES.iter().any(|place| relative.starts_with(place));
+        assert!(
+            !has_unsafe || allowed,
+            "{relative} has unsafe code; docs/architecture.md fences it elsewhere"
+        );
+    }
+}
+
+#[test]
+fn files_and_modules_stay_small() {
+    let mut files = Vec::new();
+    for package in &metadata().packages {
+        let folder = package.manifest_path.parent().expect("a folder").as_std_path();
+        rust_files(&folder.join("src"), &mut files);
+    }
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a source file");
+        assert!(text.lines().count() <= 800, "{} has over 800 lines", file.display());
+        assert!(
+            text.starts_with("//!"),
+            "{} does not begin with its purpose (//!)",
+            file.display()
+        );
+    }
+}
+
+fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a source folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            rust_files(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
