@@ -219,6 +219,8 @@ impl From<PackError> for Failure {
     fn from(error: PackError) -> Self {
         let exit = match &error {
             PackError::Store(source) => store_exit(source),
+            PackError::Read(source) if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
+            PackError::Read(_) => Exit::Local,
             _ => Exit::Usage,
         };
         Self::of(exit, &error, error.hint())
@@ -291,7 +293,7 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let exit = match &error {
             OpenError::Store { source, .. } => store_exit(source),
-            OpenError::Refused { .. } | OpenError::UnsignedFile { .. } => Exit::Refused,
+            OpenError::Refused(_) | OpenError::UnsignedFile { .. } => Exit::Refused,
             OpenError::Pull { source, .. } => pull_exit(source),
             OpenError::Artifact { source, .. } => artifact_exit(source),
             OpenError::Model { source, .. } => model_exit(source),
@@ -305,7 +307,7 @@ impl From<OpenError> for Failure {
             OpenError::Name { .. } => Exit::Usage,
         };
         let mut failure = Self::of(exit, &error, error.hint());
-        if let OpenError::Refused { source, .. } = &error {
+        if let OpenError::Refused(source) = &error {
             failure.details = source.explain().to_vec();
         }
         failure

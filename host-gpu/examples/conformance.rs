@@ -136,7 +136,7 @@ fn numbers(tensor: &Tensor) -> Vec<f64> {
 }
 
 fn chain(error: &dyn Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |&error| error.source())
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(": ")

@@ -171,7 +171,7 @@ impl Node {
         }
         match self.open(target, options).await {
             Ok(opened) => self.look_inside(opened, engines, &mut inspection),
-            Err(refused @ (OpenError::Refused { .. } | OpenError::UnsignedFile { .. })) => {
+            Err(refused @ (OpenError::Refused(_) | OpenError::UnsignedFile { .. })) => {
                 inspection.verdict.reason = error_chain(&refused);
             }
             Err(error) => return Err(error),

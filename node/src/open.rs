@@ -43,14 +43,8 @@ pub enum OpenError {
         source: StoreError,
     },
     /// The policy does not admit it.
-    #[error("{target} is refused")]
-    Refused {
-        /// What the user named.
-        target: String,
-        /// Why.
-        #[source]
-        source: Box<VerifyError>,
-    },
+    #[error(transparent)]
+    Refused(Box<VerifyError>),
     /// It is not in the store and could not be pulled.
     #[error("cannot pull {target}")]
     Pull {
@@ -114,7 +108,7 @@ impl OpenError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Store { source, .. } => source.hint(),
-            Self::Refused { source, .. } => source.hint(),
+            Self::Refused(source) => source.hint(),
             Self::File(error) => error.hint(),
             Self::Name { source, .. } => source.hint(),
             Self::Pull { source, .. } => source.hint(),
@@ -241,10 +235,7 @@ impl Node {
     ) -> Result<Opened, OpenError> {
         let verified = self
             .admit(store, reference, descriptor, options)
-            .map_err(|source| OpenError::Refused {
-                target: target.to_owned(),
-                source: Box::new(source),
-            })?;
+            .map_err(|refusal| OpenError::Refused(Box::new(refusal)))?;
         let artifact = artifact::open(store, verified).map_err(|source| OpenError::Artifact {
             target: target.to_owned(),
             source,

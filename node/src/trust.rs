@@ -9,7 +9,7 @@ use dunlin_models::{
 use fs_err as fs;
 use serde_json::json;
 use thiserror::Error;
-use tracing::info;
+use tracing::debug;
 
 use crate::environment::PolicyLocation;
 
@@ -94,7 +94,7 @@ fn of_policy(path: &Path) -> Result<Verifier, TrustError> {
         path: path.to_owned(),
         source,
     })?;
-    info!(policy = %path.display(), "trust policy");
+    debug!(policy = %path.display(), "trust policy");
     Ok(Verifier::new(policy))
 }
 
@@ -111,7 +111,7 @@ fn of_key(path: &Path) -> Result<Verifier, TrustError> {
             "rules": [{
                 "name": "--key",
                 "match": ["**"],
-                "require": { "any": [{ "key": { "pem": pem } }] },
+                "require": { "any": [{ "key": { "inline": { "pem": pem } } }] },
             }],
         },
     });

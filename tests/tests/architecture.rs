@@ -22,7 +22,7 @@ const FENCES: [(&str, &str); 5] = [
     ("wasmtime", "dunlin-runtime"),
     ("tract", "dunlin-host-gpu"),
     ("ort", "dunlin-host-gpu"),
-    ("oci-client", "dunlin-models"),
+    ("reqwest", "dunlin-models"),
     ("sigstore", "dunlin-models"),
 ];
 

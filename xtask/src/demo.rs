@@ -159,10 +159,10 @@ impl Demo {
                 "serve it again",
                 format!("dunlin serve {BUNDLE} --policy policy.yaml --addr 127.0.0.1:8080"),
             ),
-            ("look inside", format!("dunlin inspect {BUNDLE}")),
+            ("look inside", format!("dunlin inspect {BUNDLE} --policy policy.yaml")),
             (
-                "run the model alone",
-                format!("dunlin infer {MODEL} --key ours.pub --help"),
+                "push it to a registry",
+                format!("dunlin push {BUNDLE} HOST[:PORT]/embed:1"),
             ),
             ("check this machine", "dunlin doctor".to_owned()),
         ] {

@@ -2,7 +2,7 @@
 //!
 //! Everything that is not clearly good is refused: no policy, no matching rule, no signature, an unreadable one. Nothing
 //! here uses the network or the clock, so that a verdict is the same offline. Keyless signatures will be a further kind of
-//! [`policy::Requirement`] beside keys.
+//! requirement beside keys.
 
 mod bundle;
 mod dsse;

@@ -20,6 +20,11 @@ impl Application {
     pub(super) fn new(app: HttpApp) -> Self {
         Self { app }
     }
+
+    /// Waits for guests that have answered and not ended.
+    pub(super) async fn drain(&self) {
+        self.app.drain().await;
+    }
 }
 
 impl Handler for Application {

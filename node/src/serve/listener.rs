@@ -131,7 +131,7 @@ pub(super) async fn serve<H: Handler>(
         });
     }
     drop(listener);
-    info!(in_flight = connections.len(), "draining");
+    info!(connections = connections.len(), "draining");
     tokio::select! {
         () = graceful.shutdown() => {}
         () = tokio::time::sleep(config.grace_period) => warn!("the grace period is over: closing what is still open"),
