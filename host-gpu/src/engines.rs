@@ -66,11 +66,9 @@ impl Engines {
     /// When the format has no engine, and when every engine that may try refuses; the error says what each refused.
     pub fn load(&self, source: &ModelSource) -> Result<Arc<dyn Graph>, LoadError> {
         check_encoding(source)?;
-        let refused = match &self.tract {
-            Some(tract) => match tract.load(source) {
-                Ok(graph) => return Ok(graph),
-                Err(refused) => Some(refused),
-            },
+        let refused = match self.tract.as_ref().map(|tract| tract.try_load(source)) {
+            Some(Ok((graph, tried))) => return Ok(self.settle(source, graph, tried)),
+            Some(Err(refused)) => Some(refused),
             None => None,
         };
         match (refused, &self.ort) {
@@ -101,6 +99,14 @@ impl Engines {
         }
     }
 
+    /// A graph that tract could not try out goes to onnxruntime where that loads it.
+    fn settle(&self, source: &ModelSource, graph: Arc<dyn Graph>, tried: bool) -> Arc<dyn Graph> {
+        match &self.ort {
+            Some(ort) if !tried => ort.load(source).unwrap_or(graph),
+            _ => graph,
+        }
+    }
+
     /// Tries every engine that may load the model, and says which one [`load`](Self::load) would use. As slow as loading
     /// with each of them.
     #[must_use]
@@ -117,30 +123,30 @@ impl Engines {
                 .map(|graph| graph.signature().clone())
                 .map_err(|error| chain(&error))
         };
-        let mut candidates = Vec::new();
-        if let Some(tract) = &self.tract {
-            candidates.push(Candidate {
-                engine: TRACT,
-                outcome: signature(tract.load(source)),
-            });
-        }
-        if let Some(ort) = &self.ort {
-            candidates.push(Candidate {
-                engine: ORT,
-                outcome: signature(ort.load(source)),
-            });
-        }
-        let chosen = candidates
-            .iter()
-            .find(|candidate| candidate.outcome.is_ok())
-            .map(|candidate| candidate.engine);
-        let reason = match (chosen, self.tract.is_some(), self.ort.is_some()) {
-            (Some(TRACT), ..) => "the built-in engine loads it",
-            (Some(_), true, _) => "the built-in engine does not load it, and onnxruntime does",
-            (Some(_), false, _) => "onnxruntime was chosen, and loads it",
-            (None, _, true) => "no engine loads it",
-            (None, _, false) => "the built-in engine does not load it, and no libonnxruntime was named or found",
+        let tract = self.tract.as_ref().map(|tract| tract.try_load(source));
+        let ort = self.ort.as_ref().map(|ort| signature(ort.load(source)));
+        let tried = tract.as_ref().map(|loaded| matches!(loaded, Ok((_, true))));
+        let tract = tract.map(|loaded| signature(loaded.map(|(graph, _)| graph)));
+        let (chosen, reason) = match (&tract, &ort) {
+            (Some(Ok(_)), _) if tried == Some(true) => (Some(TRACT), "the built-in engine loads it"),
+            (Some(Ok(_)), Some(Ok(_))) => (
+                Some(ORT),
+                "its form depends on the values of inputs, which onnxruntime bears better",
+            ),
+            (Some(Ok(_)), _) => (
+                Some(TRACT),
+                "its form depends on the values of inputs: the first compute will tell",
+            ),
+            (Some(Err(_)), Some(Ok(_))) => (Some(ORT), "the built-in engine does not load it, and onnxruntime does"),
+            (None, Some(Ok(_))) => (Some(ORT), "onnxruntime was chosen, and loads it"),
+            (Some(Err(_)), None) => (
+                None,
+                "the built-in engine does not load it, and no libonnxruntime was named or found",
+            ),
+            _ => (None, "no engine loads it"),
         };
+        let candidate = |engine, outcome: Option<_>| outcome.map(|outcome| Candidate { engine, outcome });
+        let candidates = candidate(TRACT, tract).into_iter().chain(candidate(ORT, ort)).collect();
         EngineReport {
             chosen,
             reason: reason.to_owned(),

@@ -85,14 +85,16 @@ impl OrtBackend {
     }
 
     fn session(&self, bytes: &[u8], external: &[NamedTensor]) -> Result<Session, EngineFault> {
-        let mut builder = Session::builder(&self.environment)
-            .map_err(EngineFault::new)?
+        let mut builder = Session::builder(&self.environment).map_err(EngineFault::new)?;
+        builder = builder
             .with_optimization_level(GraphOptimizationLevel::Level3)
-            .and_then(|builder| builder.with_intra_threads(self.threads.get()))
-            .and_then(|builder| builder.with_inter_threads(1))
-            // Threads that spin between nodes would burn the cores of other guests.
-            .and_then(|builder| builder.with_intra_op_spinning(false))
             .map_err(EngineFault::new)?;
+        builder = builder
+            .with_intra_threads(self.threads.get())
+            .map_err(EngineFault::new)?;
+        builder = builder.with_inter_threads(1).map_err(EngineFault::new)?;
+        // Threads that spin between nodes would burn the cores of other guests.
+        builder = builder.with_intra_op_spinning(false).map_err(EngineFault::new)?;
         // External files in memory need a newer API than 1.17 has, so the tensors are handed over one by one.
         for NamedTensor { name, tensor } in external {
             let value = convert::to_ort(tensor).map_err(EngineFault::new)?;

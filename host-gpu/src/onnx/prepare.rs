@@ -22,7 +22,7 @@ use crate::{
     backend::ModelSource,
     engines::ModelLimits,
     signature::{Dim, TensorSpec},
-    tensor::NamedTensor,
+    tensor::{ElementType, NamedTensor},
 };
 
 /// A decoded model that keeps the promises of this module.
@@ -38,6 +38,7 @@ pub(super) struct Prepared {
 /// An output as far as the file declares it.
 pub(super) struct DeclaredOutput {
     pub(super) name: String,
+    pub(super) element_type: Option<ElementType>,
     pub(super) dims: Option<Vec<Dim>>,
 }
 
@@ -70,6 +71,7 @@ pub(super) fn prepare(source: &ModelSource, limits: &ModelLimits) -> Result<Prep
         .collect::<Result<Vec<_>, _>>()?;
     check_names("output", outputs.iter().map(|output| output.name.as_str()))?;
     check_outputs_exist(&graph)?;
+    separate_outputs(&mut graph);
     let metadata = proto
         .metadata_props
         .drain(..)
@@ -118,6 +120,29 @@ pub fn external_files(bytes: &[u8]) -> Result<Vec<String>, PrepareError> {
         }
     }
     Ok(names.into_iter().map(str::to_owned).collect())
+}
+
+/// Gives outputs that are inputs a node of their own: engines keep one fact per tensor, and what is declared of the output
+/// would take the place of the input's.
+fn separate_outputs(graph: &mut pb::GraphProto) {
+    let inputs: BTreeSet<String> = graph.input.iter().map(|input| input.name.clone()).collect();
+    let mut copies = Vec::new();
+    for (index, output) in graph
+        .output
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, output)| inputs.contains(&output.name))
+    {
+        let copy = format!("{}/output/{index}", output.name);
+        copies.push(pb::NodeProto {
+            op_type: "Identity".to_owned(),
+            name: copy.clone(),
+            input: vec![std::mem::replace(&mut output.name, copy.clone())],
+            output: vec![copy],
+            ..Default::default()
+        });
+    }
+    graph.node.extend(copies);
 }
 
 fn check_names<'a>(kind: &'static str, names: impl Iterator<Item = &'a str>) -> Result<(), PrepareError> {

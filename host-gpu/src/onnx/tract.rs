@@ -9,13 +9,16 @@ mod convert;
 mod graph;
 mod load;
 mod plan;
+mod shapes;
 mod switches;
 mod template;
 mod weights;
 
 use std::{sync::Arc, thread};
 
-use super::prepare::{self, PrepareError};
+use load::Loaded;
+
+use super::prepare;
 use crate::{
     backend::{Backend, Encoding, Graph, LoadError, ModelSource},
     engines::ModelLimits,
@@ -40,29 +43,11 @@ impl TractBackend {
         Self { limits }
     }
 
-    fn load_here(&self, source: &ModelSource) -> Result<Arc<dyn Graph>, LoadError> {
-        let refused = |source_error: PrepareError| LoadError::Refused {
-            model: source.name.clone(),
-            source: source_error,
-        };
-        let prepared = prepare::prepare(source, &self.limits).map_err(refused)?;
-        let graph = load::load(&source.name, prepared, &self.limits)?;
-        Ok(Arc::new(graph))
-    }
-}
-
-impl Backend for TractBackend {
-    fn name(&self) -> &'static str {
-        TRACT
-    }
-
-    fn encodings(&self) -> &'static [Encoding] {
-        &[Encoding::Onnx]
-    }
-
-    fn load(&self, source: &ModelSource) -> Result<Arc<dyn Graph>, LoadError> {
+    /// Loads a model, and says whether the graph could be typed already; where it could not, another engine that loads
+    /// the model is the safer choice.
+    pub(crate) fn try_load(&self, source: &ModelSource) -> Result<(Arc<dyn Graph>, bool), LoadError> {
         let model = || source.name.clone();
-        thread::scope(|scope| {
+        let loaded = thread::scope(|scope| {
             thread::Builder::new()
                 .name("dunlin-load".to_owned())
                 .stack_size(LOADER_STACK_BYTES)
@@ -77,6 +62,29 @@ impl Backend for TractBackend {
                         message,
                     })
                 })
-        })
+        })?;
+        Ok((Arc::new(loaded.graph), loaded.tried))
+    }
+
+    fn load_here(&self, source: &ModelSource) -> Result<Loaded, LoadError> {
+        let prepared = prepare::prepare(source, &self.limits).map_err(|fault| LoadError::Refused {
+            model: source.name.clone(),
+            source: fault,
+        })?;
+        load::load(&source.name, prepared, &self.limits)
+    }
+}
+
+impl Backend for TractBackend {
+    fn name(&self) -> &'static str {
+        TRACT
+    }
+
+    fn encodings(&self) -> &'static [Encoding] {
+        &[Encoding::Onnx]
+    }
+
+    fn load(&self, source: &ModelSource) -> Result<Arc<dyn Graph>, LoadError> {
+        self.try_load(source).map(|(graph, _)| graph)
     }
 }

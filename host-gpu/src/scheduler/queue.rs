@@ -2,7 +2,7 @@
 //! waits for its context holds no thread.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     fmt,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
@@ -134,8 +134,11 @@ impl Queue {
 impl State {
     fn claim_oldest(&mut self) -> Option<Claimed> {
         let mut index = 0;
+        // A context that is given back while this looks is still the oldest waiting job's: the later ones must not pass it.
+        let mut busy = HashSet::new();
         while let Some(job) = self.jobs.get(index) {
             let claim = match job.cancel.check() {
+                Ok(()) if busy.contains(&job.context.identity()) => Claim::Busy,
                 Ok(()) => job.context.claim(),
                 Err(stopped) => {
                     self.answer(index, stopped.into());
@@ -147,7 +150,10 @@ impl State {
                     return self.jobs.remove(index).map(|job| Claimed { job, context });
                 }
                 Claim::Poisoned => self.answer(index, ComputeError::Poisoned),
-                Claim::Busy => index += 1,
+                Claim::Busy => {
+                    busy.insert(job.context.identity());
+                    index += 1;
+                }
             }
         }
         None

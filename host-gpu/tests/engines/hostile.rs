@@ -43,7 +43,14 @@ fn bytes_that_are_no_model_are_refused() {
 fn truncated_models_are_refused() {
     let whole = file(small());
     for len in 0..whole.len() {
-        assert!(load_bytes(whole[..len].to_vec()).is_err(), "{len} of {}", whole.len());
+        // Cut between two fields, a message is whole without the last one: what is left must still have a graph to load.
+        let decoded = <tract_onnx::pb::ModelProto as prost::Message>::decode(&whole[..len]);
+        let complete = decoded.is_ok_and(|model| model.graph.is_some());
+        assert!(
+            complete || load_bytes(whole[..len].to_vec()).is_err(),
+            "{len} of {}",
+            whole.len()
+        );
     }
 }
 

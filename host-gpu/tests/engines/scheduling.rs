@@ -88,6 +88,10 @@ fn context(name: &'static str, log: &Arc<Log>) -> SharedContext {
 
 type Handle = tokio::task::JoinHandle<Result<Vec<NamedTensor>, ComputeError>>;
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the test that asks for the handle owns the task"
+)]
 fn submit(scheduler: &Arc<Scheduler>, context: &SharedContext, cancel: &CancelToken) -> Handle {
     let (scheduler, context, cancel) = (Arc::clone(scheduler), context.clone(), cancel.clone());
     tokio::spawn(async move { scheduler.compute(context, vec![f32s("x", &[1], &[1.0])], cancel).await })

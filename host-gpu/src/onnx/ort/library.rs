@@ -30,12 +30,12 @@ pub(super) fn find(folders: &[PathBuf]) -> Option<PathBuf> {
             .filter_map(Result::ok)
             .map(|entry| entry.path())
             .filter(is_versioned)
-            .max_by_key(version_of)
+            .max_by_key(|path| version_of(path))
     })
 }
 
 /// `libonnxruntime.so.1.17.3` is `[1, 17, 3]`: names sort by number, not by letter.
-fn version_of(path: &PathBuf) -> Vec<u32> {
+fn version_of(path: &Path) -> Vec<u32> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let version = name.strip_prefix("libonnxruntime.so.").unwrap_or_default();
     version.split('.').map(|part| part.parse().unwrap_or(0)).collect()

@@ -53,14 +53,16 @@ pub(super) fn declared_output(output: &pb::ValueInfoProto) -> Result<DeclaredOut
     let name = output.name.clone();
     match (tensor_type(output), &output.r#type) {
         // Exporters leave the type of outputs of sub-graphs undefined.
-        (Some(tensor), _) if tensor.elem_type != DataType::Undefined as i32 => {
-            named_type(&name, tensor)?;
-            Ok(DeclaredOutput {
-                dims: dims(tensor),
-                name,
-            })
-        }
-        (Some(_), _) | (None, None) => Ok(DeclaredOutput { name, dims: None }),
+        (Some(tensor), _) if tensor.elem_type != DataType::Undefined as i32 => Ok(DeclaredOutput {
+            element_type: Some(named_type(&name, tensor)?),
+            dims: dims(tensor),
+            name,
+        }),
+        (Some(_), _) | (None, None) => Ok(DeclaredOutput {
+            name,
+            element_type: None,
+            dims: None,
+        }),
         (None, Some(_)) => Err(PrepareError::UnsupportedType {
             name,
             given: "sequence, map or optional".to_owned(),

@@ -12,7 +12,7 @@ use tract_onnx::{
 use super::{
     TRACT, conditional, convert,
     graph::TractGraph,
-    switches,
+    shapes, switches,
     template::{Key, Template},
 };
 use crate::{
@@ -27,8 +27,15 @@ use crate::{
 /// dimension of each input is taken for a batch, and stays 1.
 const TRIAL_SIZES: [usize; 8] = [1, 2, 16, 64, 128, 256, 512, 1024];
 
+/// A model that tract takes.
+pub(super) struct Loaded {
+    pub(super) graph: TractGraph,
+    /// Whether the graph could be typed already, for all shapes or for one. Where it could not, the first compute tells.
+    pub(super) tried: bool,
+}
+
 /// Loads a prepared model.
-pub(super) fn load(name: &str, prepared: Prepared, limits: &ModelLimits) -> Result<TractGraph, LoadError> {
+pub(super) fn load(name: &str, prepared: Prepared, limits: &ModelLimits) -> Result<Loaded, LoadError> {
     let Prepared {
         proto,
         inputs,
@@ -56,28 +63,37 @@ pub(super) fn load(name: &str, prepared: Prepared, limits: &ModelLimits) -> Resu
         .as_ref()
         .map(|graph| switches::find(graph, &inputs))
         .unwrap_or_default();
+    let open = inputs.iter().any(is_open);
+    let decided_by_shape = open && proto.graph.as_ref().is_some_and(shapes::decide);
     let parsed = parse(&proto).map_err(refused)?;
     drop(proto);
-    let (template, facts) = match Template::typed(parsed.clone(), limits.tensor_bytes) {
-        Ok(Template::Typed(model)) => {
+    let typed = (!decided_by_shape).then(|| Template::typed(parsed.clone(), limits.tensor_bytes));
+    let (template, facts) = match typed {
+        Some(Ok(Template::Typed(model))) => {
             let facts = output_facts(&model).map_err(refused)?;
-            (Template::Typed(model), facts)
+            (Template::Typed(model), Some(facts))
         }
         _ => {
             let template = Template::Parsed {
                 model: Box::new(parsed),
                 switches,
             };
-            let facts = try_out(&template, &inputs, limits.tensor_bytes).map_err(refused)?;
-            (template, facts)
+            match try_out(&template, &inputs, limits.tensor_bytes) {
+                Ok(facts) => (template, Some(facts)),
+                // No guess may fit inputs that decide the form of the graph; only real ones can tell.
+                Err(_) if !template.switches().is_empty() => (template, None),
+                Err(fault) => return Err(refused(fault)),
+            }
         }
     };
+    let tried = facts.is_some();
     let signature = Signature {
         outputs: output_specs(name, outputs, facts)?,
         inputs,
         metadata,
     };
-    TractGraph::new(signature, template, limits).map_err(refused)
+    let graph = TractGraph::new(signature, template, limits).map_err(refused)?;
+    Ok(Loaded { graph, tried })
 }
 
 fn parse(proto: &tract_onnx::pb::ModelProto) -> TractResult<InferenceModel> {
@@ -125,8 +141,7 @@ fn output_facts(model: &TypedModel) -> TractResult<Vec<OutputFact>> {
 
 /// Types the graph for small shapes until one fits.
 fn try_out(template: &Template, inputs: &[TensorSpec], max_tensor_bytes: u64) -> TractResult<Vec<OutputFact>> {
-    let open = |spec: &TensorSpec| spec.dims.iter().flatten().any(|dim| matches!(dim, Dim::Symbol(_)));
-    let sizes = if inputs.iter().any(open) {
+    let sizes = if inputs.iter().any(is_open) {
         &TRIAL_SIZES[..]
     } else {
         &TRIAL_SIZES[..1]
@@ -153,6 +168,10 @@ fn try_out(template: &Template, inputs: &[TensorSpec], max_tensor_bytes: u64) ->
         }
     }
     Err(first_error.unwrap_or_else(|| anyhow!("no shape was tried")))
+}
+
+fn is_open(spec: &TensorSpec) -> bool {
+    spec.dims.iter().flatten().any(|dim| matches!(dim, Dim::Symbol(_)))
 }
 
 fn trial_key(inputs: &[TensorSpec], switches: &[usize], size: usize, value: u8) -> TractResult<Key> {
@@ -188,14 +207,31 @@ fn trial_key(inputs: &[TensorSpec], switches: &[usize], size: usize, value: u8) 
 fn output_specs(
     model: &str,
     declared: Vec<DeclaredOutput>,
-    facts: Vec<OutputFact>,
+    facts: Option<Vec<OutputFact>>,
 ) -> Result<Vec<TensorSpec>, LoadError> {
-    let spec = |(declared, fact): (DeclaredOutput, OutputFact)| {
-        let element_type = convert::element_type(fact.datum_type).ok_or_else(|| LoadError::UnsupportedTensor {
+    let facts = facts
+        .into_iter()
+        .flatten()
+        .map(Some)
+        .chain(std::iter::repeat_with(|| None));
+    let spec = |(declared, fact): (DeclaredOutput, Option<OutputFact>)| {
+        let unsupported = |given: String| LoadError::UnsupportedTensor {
             model: model.to_owned(),
             tensor: declared.name.clone(),
-            given: format!("{:?}", fact.datum_type),
-        })?;
+            given,
+        };
+        let Some(fact) = fact else {
+            let element_type = declared
+                .element_type
+                .ok_or_else(|| unsupported("a type that nothing declares".to_owned()))?;
+            return Ok(TensorSpec {
+                name: declared.name,
+                element_type,
+                dims: declared.dims,
+            });
+        };
+        let element_type =
+            convert::element_type(fact.datum_type).ok_or_else(|| unsupported(format!("{:?}", fact.datum_type)))?;
         Ok(TensorSpec {
             dims: merge(declared.dims, fact.dims),
             name: declared.name,

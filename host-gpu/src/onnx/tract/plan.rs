@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tract_onnx::{
-    prelude::{TValue, TVec, TractResult, TypedModel, TypedSimplePlan},
+    prelude::{DatumType, IntoTValue as _, SymbolValues, TDim, TValue, TVec, TractResult, TypedModel, TypedSimplePlan},
     tract_core::{
         model::{Node, TypedFact},
         ops::TypedOp,
@@ -38,6 +38,7 @@ impl Plan {
 
     /// Runs the plan once, on state of its own.
     pub(super) fn run(&self, inputs: TVec<TValue>, cancel: &CancelToken) -> Result<TVec<TValue>, ComputeError> {
+        let sizes = self.sizes(&inputs);
         let mut stopped = None;
         let eval = |context: &EvalContext<'_>,
                     state: Option<&mut (dyn tract_onnx::tract_core::ops::OpState + 'static)>,
@@ -53,7 +54,9 @@ impl Plan {
             }
             tract_onnx::tract_core::plan::eval(context, state, node, inputs)
         };
-        let outputs = SimpleState::new(&self.plan).and_then(|mut state| state.run_plan_with_eval(inputs, eval));
+        let outputs = SimpleState::new(&self.plan)
+            .and_then(|mut state| state.run_plan_with_eval(inputs, eval))
+            .and_then(|outputs| outputs.into_iter().map(|output| settled(output, &sizes)).collect());
         outputs.map_err(|fault| {
             stopped.unwrap_or_else(|| ComputeError::Engine {
                 engine: TRACT,
@@ -62,4 +65,31 @@ impl Plan {
             })
         })
     }
+}
+
+impl Plan {
+    /// The sizes that the symbols of the inputs' facts stand for in this compute.
+    fn sizes(&self, inputs: &[TValue]) -> SymbolValues {
+        let mut sizes = SymbolValues::default();
+        for (index, input) in inputs.iter().enumerate() {
+            let Ok(fact) = self.plan.model().input_fact(index) else {
+                continue;
+            };
+            for (dim, &size) in fact.shape.iter().zip(input.shape()) {
+                if let (TDim::Sym(symbol), Ok(size)) = (dim, i64::try_from(size)) {
+                    sizes.set(symbol, size);
+                }
+            }
+        }
+        sizes
+    }
+}
+
+/// `output` with the sizes in it as numbers: a graph typed with symbols gives shapes in terms of them.
+fn settled(output: TValue, sizes: &SymbolValues) -> TractResult<TValue> {
+    if output.datum_type() != DatumType::TDim {
+        return Ok(output);
+    }
+    let dims = output.to_plain_array_view::<TDim>()?.mapv(|dim| dim.eval(sizes));
+    Ok(tract_onnx::prelude::Tensor::from(dims).into_tvalue())
 }

@@ -17,8 +17,11 @@ const MIN_SHARED_BYTES: u64 = 4 << 10;
 /// The constants of the plans that are alive.
 #[derive(Debug, Default)]
 pub(super) struct Weights {
-    known: Mutex<HashMap<(DatumType, Vec<usize>), Vec<Known>>>,
+    known: Mutex<HashMap<Form, Vec<Known>>>,
 }
+
+/// What equal constants have in common at least.
+type Form = (DatumType, Vec<usize>);
 
 #[derive(Debug)]
 struct Known {
