@@ -8,17 +8,24 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tracing::info;
 
-use super::listener::{Handler, ResponseBody};
+use super::{
+    linger::Lingering,
+    listener::{Handler, ResponseBody},
+};
 
 /// A linked module behind the listener.
 #[derive(Debug)]
 pub(super) struct Application {
     app: HttpApp,
+    lingering: Lingering,
 }
 
 impl Application {
     pub(super) fn new(app: HttpApp) -> Self {
-        Self { app }
+        Self {
+            app,
+            lingering: Lingering::default(),
+        }
     }
 
     /// Waits for guests that have answered and not ended.
@@ -31,7 +38,7 @@ impl Handler for Application {
     async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<ResponseBody> {
         let started = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let (response, fault) = match self.app.handle(request).await {
+        let (response, fault) = match self.app.handle(request.map(|body| self.lingering.watch(body))).await {
             Ok(response) => (response.map(|body| body.map_err(Into::into).boxed_unsync()), None),
             Err(error) => {
                 let response = error.to_response();

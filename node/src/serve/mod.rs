@@ -1,6 +1,7 @@
 //! Serves an HTTP module: [`Server`] joins the listener, the application and the models.
 
 mod app;
+mod linger;
 mod listener;
 mod signals;
 
