@@ -246,6 +246,75 @@ fn values_cannot_ask_for_more_than_the_limit() {
     assert!(run(0, 1, 0).is_err());
 }
 
+/// Bytes of a model that ask for terabytes, or for more than the machine has, while the model is only loaded.
+#[test]
+fn constants_cannot_ask_for_more_than_the_limit() {
+    use crate::builder::ints;
+    let open = || vec![value("x", DataType::Float, &[D::S("n")])];
+    let y = || vec![value("y", DataType::Float, &[])];
+    for side in [1 << 16, 1 << 30, i64::MAX] {
+        let zeros = graph(
+            vec![
+                node("ConstantOfShape", &["shape"], &["zeros"]),
+                node("Size", &["zeros"], &["y"]),
+            ],
+            vec![ints("shape", &[2], &[side, side])],
+            open(),
+            y(),
+        );
+        assert!(load(zeros).is_err(), "{side}");
+        let expanded = graph(
+            vec![
+                node("Concat", &["side", "side"], &["shape"]).int("axis", 0),
+                node("Expand", &["one", "shape"], &["many"]),
+                node("Size", &["many"], &["y"]),
+            ],
+            vec![ints("side", &[1], &[side]), floats("one", &[1, 1], &[1.0])],
+            open(),
+            y(),
+        );
+        assert!(load(expanded).is_err(), "{side}");
+        let counted = graph(
+            vec![
+                node("Range", &["from", "to", "step"], &["r"]),
+                node("Size", &["r"], &["y"]),
+            ],
+            vec![
+                ints("from", &[], &[0]),
+                ints("to", &[], &[side * 10_000]),
+                ints("step", &[], &[1]),
+            ],
+            open(),
+            y(),
+        );
+        if side < i64::MAX {
+            assert!(load(counted).is_err(), "{side}");
+        }
+    }
+}
+
+/// A mask of `n` times `n`, as attention makes them: the input is small and the constant is not.
+#[test]
+fn sizes_of_inputs_cannot_make_constants_of_more_than_the_limit() {
+    let mask = graph(
+        vec![
+            node("Shape", &["x"], &["n"]),
+            node("Concat", &["n", "n"], &["shape"]).int("axis", 0),
+            node("Expand", &["one", "shape"], &["y"]),
+        ],
+        vec![floats("one", &[1, 1], &[1.0])],
+        vec![value("x", DataType::Float, &[D::S("n")])],
+        vec![value("y", DataType::Float, &[D::S("n"), D::S("n")])],
+    );
+    let graph = load(mask).unwrap();
+    for _ in 0..3 {
+        let error = compute(&*graph, vec![f32s("x", &[200_000], &vec![0.0; 200_000])]).unwrap_err();
+        assert!(matches!(error, ComputeError::TensorTooLarge { .. }), "{error:?}");
+    }
+    let outputs = compute(&*graph, vec![f32s("x", &[3], &[0.0; 3])]).unwrap();
+    assert_eq!(outputs[0].tensor.shape(), [3, 3]);
+}
+
 #[test]
 fn indices_out_of_range_are_an_error_and_the_context_lives_on() {
     let gather = graph(
@@ -268,6 +337,33 @@ fn indices_out_of_range_are_an_error_and_the_context_lives_on() {
         .compute(vec![i64s("i", &[2], &[1, -2])], &CancelToken::new())
         .unwrap();
     assert_eq!(values(&outputs[0]), [3.0, 4.0, 1.0, 2.0]);
+}
+
+/// Multiplies `x` with as many of the rows of `w` as `x` has zeros: the kernels must not read past the shorter side.
+#[test]
+fn contractions_over_sizes_that_only_values_tell_are_refused() {
+    let nodes = vec![
+        node("NonZero", &["flags"], &["places"]),
+        node("Squeeze", &["places", "first"], &["rows"]),
+        node("Gather", &["w", "rows"], &["some"]),
+        node("MatMul", &["x", "some"], &["y"]),
+    ];
+    let weights = vec![
+        floats("w", &[4, 1], &[1.0, 2.0, 3.0, 4.0]),
+        crate::builder::ints("first", &[1], &[0]),
+    ];
+    let inputs = vec![
+        value("flags", DataType::Float, &[D::N(4)]),
+        value("x", DataType::Float, &[D::N(1), D::N(2)]),
+    ];
+    let model = graph(
+        nodes,
+        weights,
+        inputs,
+        vec![value("y", DataType::Float, &[D::N(1), D::N(1)])],
+    );
+    let error = load(model).unwrap_err();
+    assert!(chain(&error).contains("which are not the same"), "{}", chain(&error));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! for more memory than one tensor may take. Inputs drive sizes through shapes, and through values that become shapes.
 
 use tract_onnx::{
-    prelude::{TValue, Tensor},
+    prelude::{TValue, Tensor, TypedModel},
     tract_core::{
         model::{Node, TypedFact},
         ops::{TypedOp, array::Range},
@@ -12,6 +12,22 @@ use tract_onnx::{
 
 use crate::backend::ComputeError;
 
+/// A node that would make a tensor over the limit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{tensor}` would be larger than {limit} bytes")]
+pub(super) struct TooLarge {
+    pub(super) tensor: String,
+    /// Bytes that it would take; `None` when that overflows.
+    pub(super) asked: Option<u64>,
+    pub(super) limit: u64,
+}
+
+impl From<TooLarge> for ComputeError {
+    fn from(TooLarge { tensor, asked, limit }: TooLarge) -> Self {
+        Self::TensorTooLarge { tensor, asked, limit }
+    }
+}
+
 /// Refuses a node whose outputs would be over the limit. Sizes that only the node itself finds out (`NonZero`, `Compress`)
 /// are bounded by its inputs, and pass.
 pub(super) fn check(
@@ -19,24 +35,38 @@ pub(super) fn check(
     inputs: &[TValue],
     symbols: &SymbolValues,
     limit: u64,
-) -> Result<(), ComputeError> {
-    let refuse = |asked| {
-        Err(ComputeError::TensorTooLarge {
-            tensor: node.name.clone(),
-            asked,
-            limit,
-        })
-    };
-    for output in &node.outputs {
-        match bytes(&output.fact, symbols) {
-            Size::Unknown => {}
-            Size::Uncountable => return refuse(None),
-            Size::Bytes(bytes) if bytes > limit => return refuse(Some(bytes)),
-            Size::Bytes(_) => {}
-        }
-    }
+) -> Result<(), TooLarge> {
+    check_outputs(node, symbols, limit)?;
     if node.op_is::<Range>() && range_is_longer(inputs, limit) {
-        return refuse(None);
+        let tensor = node.name.clone();
+        return Err(TooLarge {
+            tensor,
+            asked: None,
+            limit,
+        });
+    }
+    Ok(())
+}
+
+/// Refuses a graph with such a node. Before numbers are put in the place of its symbols, too: what then depends on
+/// constants only is computed at once.
+pub(super) fn check_model(model: &TypedModel, symbols: &SymbolValues, limit: u64) -> Result<(), TooLarge> {
+    model
+        .nodes()
+        .iter()
+        .try_for_each(|node| check_outputs(node, symbols, limit))
+}
+
+fn check_outputs(node: &Node<TypedFact, Box<dyn TypedOp>>, symbols: &SymbolValues, limit: u64) -> Result<(), TooLarge> {
+    for output in &node.outputs {
+        let asked = match bytes(&output.fact, symbols) {
+            Size::Unknown => continue,
+            Size::Bytes(bytes) if bytes <= limit => continue,
+            Size::Bytes(bytes) => Some(bytes),
+            Size::Uncountable => None,
+        };
+        let tensor = node.name.clone();
+        return Err(TooLarge { tensor, asked, limit });
     }
     Ok(())
 }

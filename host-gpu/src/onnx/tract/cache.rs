@@ -34,20 +34,23 @@ impl PlanCache {
         }
     }
 
-    /// The plan for `key`. Where there is a `general` plan, the first compute with a shape uses it, and only the second
-    /// is worth a plan of its own.
+    /// The plan for `key`. Where there is a `general` plan, the first compute with a shape uses it once `check` has found
+    /// that the sizes fit, and only the second is worth a plan of its own.
     pub(super) fn get<E>(
         &self,
         key: &Key,
         general: Option<&Arc<Plan>>,
+        check: impl FnOnce() -> Result<(), E>,
         build: impl FnOnce() -> Result<Plan, E>,
     ) -> Result<Arc<Plan>, E> {
         if let Some(plan) = self.entries().hit(key) {
             return Ok(plan);
         }
         if let Some(general) = general
-            && self.entries().is_first_use(key)
+            && !self.entries().seen.contains(key)
         {
+            check()?;
+            self.entries().note(key);
             return Ok(Arc::clone(general));
         }
         // One build at a time per graph: builds of the same shape would be wasted, builds of others fight for the cores.
@@ -76,12 +79,8 @@ impl Entries {
         Some(plan)
     }
 
-    fn is_first_use(&mut self, key: &Key) -> bool {
-        if self.seen.contains(key) {
-            return false;
-        }
+    fn note(&mut self, key: &Key) {
         self.seen.push_front(key.clone());
         self.seen.truncate(SEEN_KEYS);
-        true
     }
 }

@@ -11,6 +11,8 @@ use tract_onnx::{
     tract_hir::internal::*,
 };
 
+use super::guard;
+
 type Facts = (TVec<InferenceFact>, TVec<InferenceFact>, TVec<InferenceFact>);
 
 /// Parses an `If` node: the operator, and the names of outer tensors that its branches use.
@@ -50,6 +52,8 @@ struct Branch {
 
 impl Branch {
     fn new(parsed: ParseResult, captured: &[String]) -> TractResult<Self> {
+        let mut parsed = parsed;
+        guard::guard(&mut parsed.model);
         let position = |name: &String| captured.iter().position(|captured| captured == name);
         let feed = |name| {
             position(name)
@@ -120,6 +124,11 @@ impl Branch {
 struct Conditional {
     then: Branch,
     otherwise: Branch,
+}
+
+/// Whether `op` is the operator of this module.
+pub(super) fn is_conditional(op: &dyn InferenceOp) -> bool {
+    op.as_op().downcast_ref::<Conditional>().is_some()
 }
 
 impl PartialEq for Conditional {

@@ -6,10 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use tract_onnx::prelude::{IntoTValue as _, TValue, TVec, TractResult};
+use tract_onnx::{
+    prelude::{IntoTValue as _, TValue, TVec, TractResult, TypedModel},
+    tract_hir::internal::anyhow,
+};
 
 use super::{
     TRACT,
+    allocation::TooLarge,
     cache::PlanCache,
     convert,
     plan::Plan,
@@ -62,8 +66,12 @@ impl TractGraph {
                 Plans::One(Arc::new(Plan::build(*model, &weights, max_tensor_bytes)?))
             }
             Template::Typed(model) => {
-                let general = Plan::build((*model).clone(), &weights, max_tensor_bytes)?;
-                Plans::many(Template::Typed(model), Some(Arc::new(general)), limits)
+                let general = if has_windows(&model) {
+                    None
+                } else {
+                    Some(Arc::new(Plan::build((*model).clone(), &weights, max_tensor_bytes)?))
+                };
+                Plans::many(Template::Typed(model), general, limits)
             }
             parsed @ Template::Parsed { .. } => Plans::many(parsed, None, limits),
         };
@@ -76,6 +84,12 @@ impl TractGraph {
             }),
         })
     }
+}
+
+/// Convolutions and poolings over open dimensions run several times slower than over fixed ones: slower than making a plan.
+fn has_windows(model: &TypedModel) -> bool {
+    let over_windows = |name: &str| matches!(name, "Conv" | "Deconv" | "MaxPool" | "SumPool");
+    model.nodes().iter().any(|node| over_windows(&node.op.name()))
 }
 
 fn is_fixed(signature: &Signature) -> bool {
@@ -137,6 +151,12 @@ impl ExecutionContext for TractContext {
     }
 }
 
+/// tract asserts what its operators find out about sizes, too.
+pub(super) fn caught<T>(prepare: impl FnOnce() -> TractResult<T>) -> TractResult<T> {
+    catch_unwind(AssertUnwindSafe(prepare))
+        .unwrap_or_else(|payload| Err(anyhow!("tract panicked: {}", panics::message(payload.as_ref()))))
+}
+
 impl Inner {
     fn compute(&self, inputs: Vec<NamedTensor>, cancel: &CancelToken) -> Result<Vec<NamedTensor>, ComputeError> {
         let fault = |step: &str, fault| ComputeError::Engine {
@@ -155,10 +175,14 @@ impl Inner {
                 ..
             } => {
                 let key = Key::of(&inputs, template.switches());
-                let build = || template.specialise(&key, &self.weights, self.max_tensor_bytes);
+                let check = || caught(|| template.model_for(&key, self.max_tensor_bytes).map(drop));
+                let build = || caught(|| template.specialise(&key, &self.weights, self.max_tensor_bytes));
                 cache
-                    .get(&key, general.as_ref(), build)
-                    .map_err(|error| fault("preparing the graph for these input shapes", error))?
+                    .get(&key, general.as_ref(), check, build)
+                    .map_err(|error| match error.downcast::<TooLarge>() {
+                        Ok(too_large) => too_large.into(),
+                        Err(error) => fault("preparing the graph for these input shapes", error),
+                    })?
             }
         };
         let values = inputs

@@ -10,9 +10,9 @@ use tract_onnx::{
 };
 
 use super::{
-    TRACT, conditional, convert,
-    graph::TractGraph,
-    shapes, switches,
+    TRACT, conditional, convert, faults,
+    graph::{TractGraph, caught},
+    guard, shapes, switches,
     template::{Key, Template},
 };
 use crate::{
@@ -58,6 +58,7 @@ pub(super) fn load(name: &str, prepared: Prepared, limits: &ModelLimits) -> Resu
             input.element_type
         )));
     }
+    proto.graph.as_ref().map_or(Ok(()), faults::check).map_err(refused)?;
     let switches = proto
         .graph
         .as_ref()
@@ -99,7 +100,7 @@ pub(super) fn load(name: &str, prepared: Prepared, limits: &ModelLimits) -> Resu
 fn parse(proto: &tract_onnx::pb::ModelProto) -> TractResult<InferenceModel> {
     let mut onnx = tract_onnx::onnx().with_ignore_value_info(true);
     onnx.op_register.insert("If", conditional::parse);
-    let parsed = onnx.parse(proto, None)?;
+    let mut parsed = onnx.parse(proto, None)?;
     if let Some(missing) = parsed.unresolved_inputs.first() {
         bail!("nothing makes the tensor `{missing}`");
     }
@@ -111,6 +112,7 @@ fn parse(proto: &tract_onnx::pb::ModelProto) -> TractResult<InferenceModel> {
         .map(|node| node.op.name().into_owned())
         .collect();
     if unknown.is_empty() {
+        guard::guard(&mut parsed.model);
         return Ok(parsed.model);
     }
     unknown.sort();
@@ -153,10 +155,7 @@ fn try_out(template: &Template, inputs: &[TensorSpec], max_tensor_bytes: u64) ->
         .flat_map(|size| values.iter().map(move |value| (size, value)))
     {
         let key = trial_key(inputs, template.switches(), size, value)?;
-        match template
-            .model_for(&key, max_tensor_bytes)
-            .and_then(|model| output_facts(&model))
-        {
+        match caught(|| template.model_for(&key, max_tensor_bytes)).and_then(|model| output_facts(&model)) {
             // The shapes are those of the trial, and say nothing of others.
             Ok(facts) => {
                 return Ok(facts

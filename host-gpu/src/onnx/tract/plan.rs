@@ -45,7 +45,9 @@ impl Plan {
                     node: &Node<TypedFact, Box<dyn TypedOp>>,
                     inputs: TVec<TValue>| {
             let allowed = match cancel.check() {
-                Ok(()) => allocation::check(node, &inputs, context.symbols, self.max_tensor_bytes),
+                Ok(()) => {
+                    allocation::check(node, &inputs, context.symbols, self.max_tensor_bytes).map_err(ComputeError::from)
+                }
                 Err(stop) => Err(stop.into()),
             };
             if let Err(error) = allowed {

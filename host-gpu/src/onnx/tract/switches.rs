@@ -49,10 +49,8 @@ fn decided_by(node: &pb::NodeProto) -> Vec<&str> {
     let positions: &[usize] = match node.op_type.as_str() {
         "If" => return decided_by_branches(node),
         "ConstantOfShape" | "BlackmanWindow" | "HammingWindow" | "HannWindow" => &[0],
-        "Reshape" | "Expand" | "Tile" | "Squeeze" | "Unsqueeze" | "Split" | "TopK" | "OneHot" | "Trilu" | "CumSum" => {
-            &[1]
-        }
-        "DFT" | "QuantizeLinear" | "DequantizeLinear" => &[1, 2],
+        "Reshape" | "Expand" | "Tile" | "Squeeze" | "Unsqueeze" | "Split" | "TopK" | "Trilu" | "CumSum" => &[1],
+        "DFT" | "OneHot" | "QuantizeLinear" | "DequantizeLinear" => &[1, 2],
         "Pad" | "Resize" => &[1, 2, 3],
         "STFT" => &[1, 3],
         "Slice" => &[1, 2, 3, 4],

@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use tract_onnx::{
     prelude::{InferenceFact, InferenceModel, InferenceModelExt as _, Symbol, TDim, TractResult, TypedModel},
     tract_core::ops::konst::Const,
-    tract_hir::internal::{Factoid as _, IntoArcTensor as _, ToDim as _, TractErrorContext as _},
+    tract_hir::internal::{Factoid as _, IntoArcTensor as _, SymbolValues, ToDim as _, TractErrorContext as _, ensure},
 };
 
-use super::{constants, convert, plan::Plan, weights::Weights};
+use super::{allocation, constants, contraction, convert, plan::Plan, weights::Weights};
 use crate::tensor::Tensor;
 
 /// What a plan is made for.
@@ -48,9 +48,11 @@ impl Template {
     /// Types a parsed graph once and for all.
     pub(super) fn typed(model: InferenceModel, max_tensor_bytes: u64) -> TractResult<Self> {
         let mut typed = model.into_typed()?;
+        allocation::check_model(&typed, &SymbolValues::default(), max_tensor_bytes)?;
         typed.declutter()?;
         constants::settle(&mut typed, max_tensor_bytes)?;
         typed.declutter()?;
+        contraction::check(&typed)?;
         Ok(Self::Typed(Box::new(typed)))
     }
 
@@ -67,12 +69,21 @@ impl Template {
         Plan::build(self.model_for(key, max_tensor_bytes)?, weights, max_tensor_bytes)
     }
 
-    /// The graph typed for `key`, not yet optimised.
+    /// The graph typed for `key`, not yet optimised: every operator has checked the sizes that it will meet.
     pub(super) fn model_for(&self, key: &Key, max_tensor_bytes: u64) -> TractResult<TypedModel> {
-        match self {
-            Self::Typed(model) => substitute(model, key),
-            Self::Parsed { model, switches } => type_for(model, switches, key, max_tensor_bytes),
+        let model = match self {
+            Self::Typed(model) => substitute(model, key, max_tensor_bytes)?,
+            Self::Parsed { model, switches } => type_for(model, switches, key, max_tensor_bytes)?,
+        };
+        for (index, shape) in key.shapes.iter().enumerate() {
+            let fact = model.input_fact(index)?;
+            ensure!(
+                fact.shape.as_concrete() == Some(shape),
+                "input {index} is {shape:?}, which does not fit {fact:?}"
+            );
         }
+        contraction::check(&model)?;
+        Ok(model)
     }
 
     /// Bytes of the constants that the template itself holds.
@@ -96,15 +107,18 @@ impl Template {
     }
 }
 
-fn substitute(model: &TypedModel, key: &Key) -> TractResult<TypedModel> {
+fn substitute(model: &TypedModel, key: &Key, max_tensor_bytes: u64) -> TractResult<TypedModel> {
     let mut sizes: HashMap<Symbol, TDim> = HashMap::new();
+    let mut values = SymbolValues::default();
     for (index, shape) in key.shapes.iter().enumerate() {
         for (dim, &size) in model.input_fact(index)?.shape.iter().zip(shape) {
             if let TDim::Sym(symbol) = dim {
                 sizes.insert(symbol.clone(), size.to_dim());
+                values.set(symbol, i64::try_from(size)?);
             }
         }
     }
+    allocation::check_model(model, &values, max_tensor_bytes)?;
     model.set_symbols(&sizes)
 }
 
@@ -122,6 +136,7 @@ fn type_for(model: &InferenceModel, switches: &[usize], key: &Key, max_tensor_by
         model.input_fact_mut(index)?.value = convert::to_tract(value)?.into_arc_tensor().into();
     }
     let mut typed = model.into_typed()?;
+    allocation::check_model(&typed, &SymbolValues::default(), max_tensor_bytes)?;
     typed.declutter()?;
     constants::settle(&mut typed, max_tensor_bytes)?;
     Ok(typed)
