@@ -16,6 +16,7 @@ use clap::Parser as _;
 fn main() -> ExitCode {
     let arguments = args::Cli::parse();
     setup::logging(&arguments.global);
+    setup::quiet_engine_panics();
     let runtime = match setup::executor() {
         Ok(runtime) => runtime,
         Err(error) => return report::failure(&error.into()),

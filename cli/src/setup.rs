@@ -8,6 +8,8 @@ use crate::args::GlobalArgs;
 
 /// Variable with a filter in `tracing_subscriber`'s syntax; it wins over `-v`.
 const LOG_VARIABLE: &str = "DUNLIN_LOG";
+/// Names of the threads on which dunlin-host-gpu runs engines, by prefix.
+const ENGINE_THREADS: [&str; 2] = ["dunlin-compute", "dunlin-load"];
 
 /// Sends logs to standard error: warnings by default, more with `-v`.
 pub(crate) fn logging(global: &GlobalArgs) {
@@ -25,6 +27,21 @@ pub(crate) fn logging(global: &GlobalArgs) {
         .with_ansi(io::stderr().is_terminal())
         .with_target(global.verbose > 0)
         .init();
+}
+
+/// Panics of the engines' own threads are caught there and become errors; the default hook would print them all the same,
+/// and a guest could fill the operator's log with bad indices.
+pub(crate) fn quiet_engine_panics() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or_default();
+        if ENGINE_THREADS.iter().any(|prefix| name.starts_with(prefix)) {
+            tracing::debug!(thread = name, %panic, "an engine panicked");
+        } else {
+            default(panic);
+        }
+    }));
 }
 
 /// The executor of this process.

@@ -42,8 +42,13 @@ fn a_fresh_instance_serves_each_request_unless_reuse_was_asked_for() {
     let Some((_machine, server)) = hello(&["--instance-reuse", "2"]) else {
         return;
     };
-    let counts: Vec<String> = (0..4).map(|_| server.get("/count").1).collect();
-    assert_eq!(counts, ["1\n", "2\n", "1\n", "2\n"]);
+    // An instance comes back a moment after its answer: a quick client may get a new one, but never a third use.
+    let counts: Vec<String> = (0..12).map(|_| server.get("/count").1).collect();
+    assert!(
+        counts.iter().all(|count| count == "1\n" || count == "2\n"),
+        "{counts:?}"
+    );
+    assert!(counts.iter().any(|count| count == "2\n"), "{counts:?}");
 }
 
 #[test]
