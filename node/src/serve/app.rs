@@ -27,14 +27,14 @@ impl Application {
             lingering: Lingering::default(),
         }
     }
-
-    /// Waits for guests that have answered and not ended.
-    pub(super) async fn drain(&self) {
-        self.app.drain().await;
-    }
 }
 
 impl Handler for Application {
+    /// Guests may work on after their responses.
+    async fn drain(&self) {
+        self.app.drain().await;
+    }
+
     async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<ResponseBody> {
         let started = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());

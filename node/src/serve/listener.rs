@@ -30,6 +30,9 @@ pub(super) trait Handler: Send + Sync + 'static {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> impl Future<Output = Response<ResponseBody>> + Send;
+
+    /// Refuses what still comes, and waits for work that outlives its responses. Called when the connections are closed.
+    fn drain(&self) -> impl Future<Output = ()> + Send;
 }
 
 /// Bounds of a listener.
@@ -132,8 +135,12 @@ pub(super) async fn serve<H: Handler>(
     }
     drop(listener);
     info!(connections = connections.len(), "draining");
+    let drained = async {
+        graceful.shutdown().await;
+        handler.drain().await;
+    };
     tokio::select! {
-        () = graceful.shutdown() => {}
+        () = drained => {}
         () = tokio::time::sleep(config.grace_period) => warn!("the grace period is over: closing what is still open"),
         () = abort => warn!("stopped at once"),
     }

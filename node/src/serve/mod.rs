@@ -200,9 +200,6 @@ impl Server {
     /// Serves until SIGTERM or SIGINT, then drains; a second signal skips the wait.
     pub async fn run(self) {
         let (stop, abort) = self.signals.into_futures();
-        let application = Arc::clone(&self.application);
-        listener::serve(self.listener, application, &self.config, stop, abort).await;
-        // Guests that still work after their responses; the connections are closed already.
-        drop(tokio::time::timeout(self.config.grace_period, self.application.drain()).await);
+        listener::serve(self.listener, self.application, &self.config, stop, abort).await;
     }
 }
