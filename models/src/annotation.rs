@@ -14,6 +14,10 @@ pub const MODEL_FILEPATH_OLD: &str = "org.cnai.model.filepath";
 pub const MODELS: &str = "dev.dunlin.models.v1";
 /// JSON object of what a module asks its host for.
 pub const CAPABILITIES: &str = "dev.dunlin.capabilities.v1";
+/// When a signature was made, RFC 3339: on the subject of a signed statement.
+pub const SIGNED_AT: &str = "dev.dunlin.signed-at";
+/// The legacy tag of cosign that a manifest was found under: in the store's lists of referrers.
+pub const LEGACY_TAG: &str = "dev.dunlin.cosign-tag";
 /// What a Sigstore bundle in a referrer contains (cosign 3).
 pub const BUNDLE_CONTENT: &str = "dev.sigstore.bundle.content";
 /// Predicate type of the statement in a Sigstore bundle (cosign 3).

@@ -6,7 +6,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sha2::Digest as _;
 
 const ALGORITHM: &str = "sha256";
 
@@ -19,7 +18,9 @@ impl Digest {
     /// Hashes `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self(sha2::Sha256::digest(bytes).into())
+        let mut hasher = Hasher::default();
+        hasher.update(bytes);
+        hasher.finish()
     }
 
     /// The 64 lowercase hex digits, without the algorithm.
@@ -107,8 +108,20 @@ pub enum DigestError {
 }
 
 /// A SHA-256 computation over bytes that arrive in pieces.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Hasher(sha2::Sha256);
+#[derive(Clone)]
+pub(crate) struct Hasher(aws_lc_rs::digest::Context);
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self(aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256))
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hasher")
+    }
+}
 
 impl Hasher {
     pub(crate) fn update(&mut self, bytes: &[u8]) {
@@ -116,7 +129,10 @@ impl Hasher {
     }
 
     pub(crate) fn finish(self) -> Digest {
-        Digest(self.0.finalize().into())
+        let mut digest = [0; 32];
+        // SHA-256 always has as many bytes as this array.
+        digest.copy_from_slice(self.0.finish().as_ref());
+        Digest(digest)
     }
 }
 

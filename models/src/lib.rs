@@ -4,6 +4,7 @@
 //! [`Verified`] one, and [`artifact::open`] reads what such a descriptor names. Nothing here compiles or runs code, reads
 //! an environment variable, or opens weights or modules that no verdict covers.
 
+pub mod clock;
 pub mod digest;
 pub mod reference;
 

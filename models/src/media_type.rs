@@ -25,6 +25,19 @@ pub const MODEL_PREFIX: &str = "application/vnd.cncf.model.";
 /// The same before ModelPack was renamed; read, never written.
 pub const MODEL_PREFIX_OLD: &str = "application/vnd.cnai.model.";
 
+/// Config of a container image (image-spec), also of one that holds WebAssembly.
+pub const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// The same as docker writes it; ollama uses it for its models.
+pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+/// Layer of a container image: a tar archive.
+pub const IMAGE_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// The same, compressed with gzip.
+pub const IMAGE_LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// The same as docker writes it.
+pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+/// What every layer type of ollama starts with.
+pub const OLLAMA_PREFIX: &str = "application/vnd.ollama.image.";
+
 /// `artifactType` of a bundle: an index that links one module with its models.
 pub const BUNDLE: &str = "application/vnd.dunlin.bundle.v1+json";
 
@@ -32,6 +45,9 @@ pub const BUNDLE: &str = "application/vnd.dunlin.bundle.v1+json";
 pub const SIGSTORE_BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// The older spelling of [`SIGSTORE_BUNDLE`]; read, never written.
 pub const SIGSTORE_BUNDLE_OLD: &str = "application/vnd.dev.sigstore.bundle+json;version=0.3";
+
+/// Layer of a legacy attestation: a DSSE envelope (cosign before version 3).
+pub const DSSE: &str = "application/vnd.dsse.envelope.v1+json";
 
 /// What manifest requests accept, in order of preference.
 pub(crate) const MANIFESTS: [&str; 4] = [MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_LIST];

@@ -201,7 +201,7 @@ fn hostile_manifests() {
     let packed = layer(&store, "application/vnd.cncf.model.weight.v1.tar+gzip", "m", b"tar");
     assert!(matches!(
         open(&store, &plain(&store, vec![packed])),
-        Err(ArtifactError::PackedLayer { .. })
+        Err(ArtifactError::Unpack { .. })
     ));
     let wasm = layer(&store, media_type::WASM, "", MODULE);
     let two = plain(&store, vec![wasm.clone(), wasm.clone()]);

@@ -23,7 +23,7 @@ impl SignatureSource for Cosign {
     fn candidates(&self, subject: &Digest) -> Result<Vec<Candidate>, SourceError> {
         Ok(vec![Candidate {
             origin: *subject,
-            bundle: Ok(BUNDLE.as_bytes().to_vec()),
+            signature: Ok(dunlin_models::verify::SignatureForm::Bundle(BUNDLE.as_bytes().to_vec())),
         }])
     }
 }

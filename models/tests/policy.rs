@@ -118,7 +118,7 @@ fn refuses_requirements_that_make_no_sense() {
         ),
         (format!("{{any: [{a}], all: [{b}]}}"), "exactly one of"),
         ("{any: []}".to_owned(), "must not be empty"),
-        ("{keyless: {issuer: x}}".to_owned(), "unknown field"),
+        ("{keyless: {issuer: x}}".to_owned(), "keyless.identity: missing"),
         ("{key: {inline: {pem: nonsense}}}".to_owned(), "not a PEM block"),
         ("{key: {}}".to_owned(), "exactly one of file, inline"),
         ("always".to_owned(), "expected a map, found a text"),

@@ -10,7 +10,7 @@ use dunlin_models::verify::{Verdict, VerifyError};
 use dunlin_models::{Descriptor, Digest, Verifier, media_type};
 use fixture::{key, reference, store};
 use server::published::{config, failure, impatient, outcome, outcome_with, published};
-use server::{Reply, Request, Server};
+use server::{Reply, Server};
 
 #[tokio::test]
 async fn nothing_is_fetched_before_the_verdict() {
@@ -132,11 +132,7 @@ async fn hostile_lists_of_signatures() {
 async fn pages_and_the_fallback_tag_are_followed() {
     let published = published();
     let path = format!("referrers/{}", published.root.digest);
-    let list = published.content.answer(&Request {
-        method: "GET".to_owned(),
-        path: format!("/v2/demo/echo/{path}"),
-        authorization: None,
-    });
+    let list = published.content.0[&format!("/v2/demo/echo/{path}")].clone();
     let mut paged = published.content.clone();
     let empty = serde_json::to_vec(&Index::new(Vec::new())).unwrap();
     let next = "</v2/demo/echo/second>; rel=\"next\"".to_owned();
@@ -147,11 +143,11 @@ async fn pages_and_the_fallback_tag_are_followed() {
     fallback.set(&path, Reply::status(404));
     fallback.set(&format!("manifests/sha256-{}", published.root.digest.hex()), list);
     outcome(fallback, &published.key).await.0.unwrap();
-    // Pages without end are left alone.
+    // A page that names itself as the next is the last.
     let mut looping = published.content.clone();
     let itself = format!("</v2/demo/echo/{path}>; rel=\"next\"");
     looping.set(&path, Reply::Whole(200, vec![("link", itself)], empty));
     let (result, server) = outcome(looping, &published.key).await;
     assert!(result.is_err());
-    assert_eq!(server.count("referrers/"), 16);
+    assert_eq!(server.count("referrers/"), 1);
 }

@@ -1,7 +1,7 @@
 //! Why an artifact cannot be understood.
 
 use crate::digest::Digest;
-use crate::store::StoreError;
+use crate::store::{ExtractError, StoreError};
 use crate::verify::PinError;
 
 /// An artifact that cannot be opened.
@@ -100,6 +100,23 @@ pub enum ArtifactError {
         /// The path, cut to 256 characters.
         path: String,
     },
+    /// A tar layer cannot be unpacked.
+    #[error("layer {layer} of artifact {digest} cannot be unpacked")]
+    Unpack {
+        /// The manifest.
+        digest: Digest,
+        /// The layer.
+        layer: Digest,
+        /// Why not.
+        #[source]
+        source: Box<ExtractError>,
+    },
+    /// A container image without a module to run.
+    #[error("image {digest} has no WebAssembly module as its entry point")]
+    NoEntryPoint {
+        /// The manifest.
+        digest: Digest,
+    },
     /// The layer is packed, so the stored blob is not the file.
     #[error("layer {layer} of artifact {digest} is of type {media_type:?}, which cannot be used as it lies")]
     PackedLayer {
@@ -157,6 +174,7 @@ impl ArtifactError {
         match self {
             Self::Store { source, .. } => source.hint(),
             Self::Unknown { .. } => Some("pack the files with `dunlin pack`".to_owned()),
+            Self::Unpack { source, .. } => source.hint(),
             Self::PackedLayer { .. } => Some("pack the model with raw layers, as `dunlin pack` does".to_owned()),
             Self::NestedIndex { .. } | Self::BundleModules { .. } => {
                 Some("name one of its manifests by digest".to_owned())

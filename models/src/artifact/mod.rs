@@ -1,25 +1,29 @@
 //! Artifacts as their users see them: a module, a model, or a bundle of both, whatever layout they came in.
 //!
-//! Read are the CNCF Wasm artifact, ModelPack, bundles, fat manifests with both in one, and what a plain `oras push`
-//! makes. Every part handed out is pinned by the verified manifest; nothing is parsed that is not.
+//! Read are the CNCF Wasm artifact, ModelPack, bundles, fat manifests with both in one, container images with a module,
+//! Docker's models, KitOps' kits, ollama's manifests, and what a plain `oras push` makes. Every part handed out is pinned by the verified manifest; nothing is parsed that is not.
 
 mod bundle;
 mod classify;
 mod error;
+mod image;
 mod link;
 mod model;
 mod module;
+mod packed;
 
 use serde::de::DeserializeOwned;
 
 pub use bundle::{BundleArtifact, open_linked};
 pub use error::ArtifactError;
+pub use image::{ImageConfig, ImageRootFs, ImageStart};
 pub use link::{Capabilities, Dir, ModelLink};
 pub(crate) use model::is_safe;
 pub use model::{FileKind, ModelArtifact, ModelConfig, ModelDescription, ModelFile, ModelFs, ModelParameters};
 pub use module::{ModuleArtifact, WasmComponent, WasmConfig, WasmOs};
 
 use classify::Role;
+pub(crate) use classify::is_plain_document;
 
 use crate::descriptor::Descriptor;
 use crate::manifest::Manifest;
@@ -47,6 +51,7 @@ pub fn open(store: &Store, descriptor: Verified<Descriptor>) -> Result<Artifact,
         store,
         descriptor: &descriptor,
     };
+    store.mark_used(&descriptor.digest);
     match opener.document()? {
         VerifiedDocument::Manifest(manifest) => opener.manifest(manifest),
         VerifiedDocument::Index(index) => opener.bundle(&index).map(Artifact::Bundle),
@@ -87,14 +92,18 @@ impl Opener<'_> {
 
     fn manifest(&self, manifest: Verified<Manifest>) -> Result<Artifact, ArtifactError> {
         let digest = self.descriptor.digest;
+        if self.is_image(&manifest) {
+            return self.image(manifest);
+        }
         let mut modules = Vec::new();
         let mut files = Vec::new();
         for layer in manifest.layer_blobs() {
             let role = classify::classify(self.store, &layer).map_err(ArtifactError::store(digest))?;
             match role {
                 Role::Module => modules.push(layer),
-                Role::File(..) | Role::Packed(_) => files.push((layer, role)),
-                Role::Other => {}
+                Role::File(..) => files.push((layer, role)),
+                Role::Packed(kind) => files.extend(self.unpack(layer, kind)?),
+                Role::Image | Role::Other => {}
             }
         }
         let found = modules.len();

@@ -188,16 +188,9 @@ impl Opener<'_> {
         for (blob, role) in layers {
             let (kind, layer_format) = match role {
                 Role::File(kind, format) => (kind, format),
-                Role::Packed(FileKind::Weight) => {
-                    return Err(ArtifactError::PackedLayer {
-                        digest,
-                        layer: blob.digest,
-                        media_type: blob.media_type.clone(),
-                    });
-                }
-                Role::Packed(_) | Role::Module | Role::Other => continue,
+                Role::Packed(_) | Role::Image | Role::Module | Role::Other => continue,
             };
-            let path = file_path(&blob);
+            let path = file_path(&blob, &paths);
             if !is_safe(&path) || !paths.insert(path.clone()) {
                 return Err(ArtifactError::UnsafePath {
                     digest,
@@ -220,14 +213,33 @@ impl Opener<'_> {
     }
 }
 
-fn file_path(layer: &Descriptor) -> String {
+/// The path that the layer states, else one that its type suggests, else its digest.
+fn file_path(layer: &Descriptor, taken: &BTreeSet<String>) -> String {
     let keys = [
         annotation::MODEL_FILEPATH,
         annotation::MODEL_FILEPATH_OLD,
         annotation::TITLE,
     ];
-    let path = keys.iter().find_map(|&key| layer.annotations.get(key));
-    path.cloned().unwrap_or_else(|| layer.digest.hex())
+    if let Some(path) = keys.iter().find_map(|&key| layer.annotations.get(key)) {
+        return path.clone();
+    }
+    let usual = match layer.media_type.as_str() {
+        "application/vnd.ollama.image.model" | "application/vnd.docker.ai.gguf.v3" => "model.gguf",
+        "application/vnd.ollama.image.projector" | "application/vnd.docker.ai.gguf.v3.mmproj" => "projector.gguf",
+        "application/vnd.ollama.image.adapter" | "application/vnd.docker.ai.gguf.v3.lora" => "adapter.gguf",
+        "application/vnd.ollama.image.template" => "template",
+        "application/vnd.ollama.image.system" => "system",
+        "application/vnd.ollama.image.params" => "params.json",
+        "application/vnd.ollama.image.messages" => "messages.json",
+        "application/vnd.ollama.image.license" | "application/vnd.docker.ai.license" => "LICENSE",
+        "application/vnd.docker.ai.chat.template.jinja" => "chat_template.jinja",
+        _ => "",
+    };
+    if usual.is_empty() || taken.contains(usual) {
+        layer.digest.hex()
+    } else {
+        usual.to_owned()
+    }
 }
 
 /// Whether a path stays inside the folder that it is relative to, on any system.

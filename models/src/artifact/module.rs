@@ -142,7 +142,7 @@ impl Opener<'_> {
     }
 
     /// For artifacts without a Wasm config: components are WASI 0.2, modules 0.1.
-    fn detected_os(&self, module: &Verified<Descriptor>) -> Result<WasmOs, ArtifactError> {
+    pub(super) fn detected_os(&self, module: &Verified<Descriptor>) -> Result<WasmOs, ArtifactError> {
         let failed = ArtifactError::store(self.descriptor.digest);
         let blob = self.store.open_blob(module).map_err(&failed)?;
         let content = format::detect(Cursor::new(&blob), module.size).map_err(StoreError::io("classify module"));

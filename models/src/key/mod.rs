@@ -2,6 +2,8 @@
 //!
 //! Private keys never appear in `Debug` output or errors.
 
+use dunlin_sigstore::key_file::KeyFileError;
+
 mod pair;
 mod pem;
 mod public;
@@ -35,7 +37,7 @@ pub enum KeyError {
         expected: &'static str,
     },
     /// A key that needs a password.
-    #[error("key is encrypted ({label:?}), which is not read yet")]
+    #[error("key is encrypted ({label:?})")]
     Encrypted {
         /// What the block says it is.
         label: String,
@@ -43,6 +45,15 @@ pub enum KeyError {
     /// Another algorithm or encoding.
     #[error("key is neither ECDSA P-256 nor Ed25519")]
     Unsupported,
+    /// The password is wrong, or the file was changed: the two cannot be told apart.
+    #[error("the password is wrong, or the key file is damaged")]
+    Password,
+    /// An encrypted key file that cannot be read or written.
+    #[error("encrypted key file: {reason}")]
+    KeyFile {
+        /// Why not.
+        reason: String,
+    },
     /// No random numbers.
     #[error("key generation failed")]
     Generate,
@@ -56,10 +67,9 @@ impl KeyError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Encrypted { .. } => Some(
-                "use a plain PKCS#8 key, as `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` makes"
-                    .to_owned(),
-            ),
+            Self::Encrypted { .. } => Some("give its password".to_owned()),
+            Self::Password => Some("try another password".to_owned()),
+            Self::KeyFile { .. } => Some("encrypted keys are read as cosign writes them".to_owned()),
             Self::Label { label, .. } if label.starts_with("EC ") => {
                 Some("convert it with `openssl pkcs8 -topk8 -nocrypt`".to_owned())
             }
@@ -67,6 +77,19 @@ impl KeyError {
                 Some("give an ECDSA P-256 or Ed25519 key in PEM, as cosign and openssl write it".to_owned())
             }
             Self::Generate | Self::Sign => None,
+        }
+    }
+}
+
+impl From<KeyFileError> for KeyError {
+    fn from(error: KeyFileError) -> Self {
+        match error {
+            KeyFileError::Passphrase => Self::Password,
+            KeyFileError::Algorithm => Self::Unsupported,
+            KeyFileError::Random => Self::Generate,
+            error => Self::KeyFile {
+                reason: error.to_string(),
+            },
         }
     }
 }

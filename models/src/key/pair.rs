@@ -4,6 +4,7 @@ use std::fmt;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, Signature};
+use dunlin_sigstore::key_file;
 
 use super::{KeyError, KeyKind, PublicKey, pem};
 
@@ -34,6 +35,31 @@ impl KeyPair {
             KeyKind::Ed25519 => Ed25519KeyPair::generate_pkcs8v1(&random),
         };
         Self::from_pkcs8(document.map_err(|_| KeyError::Generate)?.as_ref())
+    }
+
+    /// Whether `text` is a key that [`from_encrypted_pem`](Self::from_encrypted_pem) reads, so that a password is to be
+    /// asked for.
+    #[must_use]
+    pub fn is_encrypted(text: &str) -> bool {
+        key_file::is_encrypted(text)
+    }
+
+    /// Reads a key that cosign encrypted (`BEGIN ENCRYPTED SIGSTORE PRIVATE KEY`, or its older label). Takes some tenths of
+    /// a second and up to 128 MiB: that is what protects the key.
+    ///
+    /// # Errors
+    /// When the text is no such key, the password is wrong, or the key is of another kind.
+    pub fn from_encrypted_pem(text: &str, password: &[u8]) -> Result<Self, KeyError> {
+        let opened = key_file::open(text, password)?;
+        Self::from_pkcs8(opened.pkcs8_der())
+    }
+
+    /// The key encrypted under `password`, which may be empty, in the form that cosign writes and reads.
+    ///
+    /// # Errors
+    /// When the system has no random bytes.
+    pub fn to_encrypted_pem(&self, password: &[u8]) -> Result<String, KeyError> {
+        Ok(key_file::seal(&self.pkcs8, password)?)
     }
 
     /// Reads a plain PKCS#8 key (`BEGIN PRIVATE KEY`).

@@ -86,6 +86,14 @@ impl PublicKey {
         STANDARD.encode(Digest::of(&self.spki).as_bytes())
     }
 
+    /// Whether a bundle's key hint means this key: as cosign names it, by [`fingerprint`](Self::fingerprint), or by the hex
+    /// SHA-256 of the PEM form, as OpenSSF model signing does.
+    #[must_use]
+    pub fn is_called(&self, hint: &str) -> bool {
+        let pem = || Digest::of(self.to_pem().as_bytes()).hex();
+        hint == self.hint() || hint == self.fingerprint() || hint == pem()
+    }
+
     /// Whether `signature` over `message` was made with the private half. ECDSA signatures are DER over SHA-256.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {

@@ -6,6 +6,7 @@
 mod bundle;
 mod component;
 mod error;
+mod image;
 mod model;
 mod module;
 
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 pub use bundle::pack_bundle;
 pub use error::PackError;
+pub use image::{ImageSpec, pack_image};
 pub use model::{ModelFileSpec, ModelSpec, pack_model};
 pub use module::{ModuleSpec, pack_module};
 

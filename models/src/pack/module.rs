@@ -71,7 +71,7 @@ impl ModuleSpec {
 /// # Errors
 /// When the binary is native code, not WebAssembly, or not valid; when the links break a rule; when the store fails.
 pub fn pack_module(store: &Store, spec: ModuleSpec) -> Result<Descriptor, PackError> {
-    let title = spec.title;
+    let title = spec.title.clone();
     let size = u64::try_from(spec.wasm.len()).unwrap_or(u64::MAX);
     match format::detect(Cursor::new(&spec.wasm), size).map_err(PackError::Read)? {
         Content::Module | Content::Component => {}
@@ -90,7 +90,7 @@ pub fn pack_module(store: &Store, spec: ModuleSpec) -> Result<Descriptor, PackEr
     }
     let config = WasmConfig {
         created: spec.created.clone().unwrap_or_else(|| UNDATED.to_owned()),
-        author: spec.author,
+        author: spec.author.clone(),
         architecture: "wasm".to_owned(),
         os: os.as_str().to_owned(),
         layer_digests: vec![layer.digest],
@@ -98,10 +98,17 @@ pub fn pack_module(store: &Store, spec: ModuleSpec) -> Result<Descriptor, PackEr
     };
     let config = store.put_bytes(media_type::WASM_CONFIG, &encode("Wasm config", &config)?)?;
     let mut manifest = Manifest::new(config, vec![layer]);
-    manifest.annotations = spec.annotations;
+    annotate(&mut manifest, &spec)?;
+    put_manifest(store, &manifest)
+}
+
+/// Writes what the spec says of the module into the manifest's annotations.
+pub(super) fn annotate(manifest: &mut Manifest, spec: &ModuleSpec) -> Result<(), PackError> {
+    ModelLink::check(&spec.models).map_err(|source| PackError::Links(Box::new(source)))?;
+    manifest.annotations = spec.annotations.clone();
     let mut annotate = |key: &str, value: String| manifest.annotations.insert(key.to_owned(), value);
-    if let Some(created) = spec.created {
-        annotate(annotation::CREATED, created);
+    if let Some(created) = &spec.created {
+        annotate(annotation::CREATED, created.clone());
     }
     if !spec.models.is_empty() {
         annotate(annotation::MODELS, encode_text("list of models", &spec.models)?);
@@ -109,7 +116,7 @@ pub fn pack_module(store: &Store, spec: ModuleSpec) -> Result<Descriptor, PackEr
     if let Some(capabilities) = &spec.capabilities {
         annotate(annotation::CAPABILITIES, encode_text("capabilities", capabilities)?);
     }
-    put_manifest(store, &manifest)
+    Ok(())
 }
 
 fn encode_text<T: serde::Serialize>(what: &'static str, value: &T) -> Result<String, PackError> {

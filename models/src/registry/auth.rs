@@ -9,7 +9,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
 use super::credentials::Credential;
-use super::http::{Body, Http, shown};
+use super::http::{Body, Endpoint, Http, shown};
 use super::transport::TransportError;
 
 /// Largest token answer that is read, in bytes.
@@ -79,18 +79,19 @@ impl Http {
     /// The `Authorization` header that answers `challenge`.
     pub(super) async fn authorize(
         &self,
-        registry: &str,
+        endpoint: &Endpoint,
         repository: &str,
         access: Access,
         challenge: Challenge,
     ) -> Result<HeaderValue, TransportError> {
+        let registry = endpoint.name.as_str();
         let credential = self.credential(registry).await?;
         match (challenge, credential) {
             (Challenge::Basic, Some(Credential::Password { username, password })) => {
                 header(registry, &basic(&username, &password))
             }
             (Challenge::Basic, _) => Err(TransportError::Unauthorized {
-                url: self.base(registry)?.to_string(),
+                url: endpoint.base.to_string(),
                 registry: registry.to_owned(),
             }),
             (Challenge::Bearer { realm, service, scope }, credential) => {
@@ -105,7 +106,7 @@ impl Http {
                 } else {
                     scope.unwrap_or(default)
                 };
-                self.token(registry, &realm, service.as_deref(), &scope, credential)
+                self.token(endpoint, &realm, service.as_deref(), &scope, credential)
                     .await
             }
         }
@@ -113,18 +114,19 @@ impl Http {
 
     async fn token(
         &self,
-        registry: &str,
+        endpoint: &Endpoint,
         realm: &str,
         service: Option<&str>,
         scope: &str,
         credential: Option<Credential>,
     ) -> Result<HeaderValue, TransportError> {
+        let registry = endpoint.name.as_str();
         let refused = |reason: &str| TransportError::Authentication {
             registry: registry.to_owned(),
             reason: reason.to_owned(),
         };
         let mut url = Url::parse(realm).map_err(|_| refused("the token realm is not a URL"))?;
-        let plain_allowed = self.base(registry)?.scheme() == "http";
+        let plain_allowed = endpoint.base.scheme() == "http";
         if url.scheme() != "https" && !(url.scheme() == "http" && plain_allowed) {
             return Err(refused("the token realm does not use TLS"));
         }
@@ -143,14 +145,15 @@ impl Http {
                     .extend_pairs(fixed)
                     .extend_pairs(parameters);
                 let body = form.query().unwrap_or_default().to_owned();
-                self.client()
+                endpoint
+                    .client
                     .post(url.clone())
                     .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                     .body(body)
             }
             other => {
                 url.query_pairs_mut().extend_pairs(parameters);
-                let request = self.client().get(url.clone());
+                let request = endpoint.client.get(url.clone());
                 match other {
                     Some(Credential::Password { username, password }) => request.basic_auth(username, Some(password)),
                     _ => request,

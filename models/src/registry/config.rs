@@ -1,9 +1,11 @@
 //! How registries are reached: plain data, made by the node from its own configuration.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use super::credentials::CredentialSource;
+use super::mirror::MirrorRule;
 
 /// Time to connect, TLS included: several round trips of a bad mobile link.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -15,6 +17,13 @@ const RETRIES: u32 = 5;
 const RETRY_BASE: Duration = Duration::from_millis(250);
 /// Longest pause, whatever the registry asks for.
 const RETRY_CAP: Duration = Duration::from_secs(60);
+
+/// Connections of one pull: enough to hide round trips, few enough for a registry that counts them.
+const STREAMS: usize = 4;
+/// Bytes of one request: large against a round trip, small against what a retry may cost.
+const RANGE_BYTES: u64 = 8 << 20;
+/// Blobs sent at a time.
+const UPLOADS: usize = 3;
 
 /// Configuration of a [`super::Registry`].
 #[derive(Debug, Clone)]
@@ -29,8 +38,12 @@ pub struct RegistryConfig {
     pub credentials: CredentialSource,
     /// `User-Agent` of every request.
     pub user_agent: String,
-    /// URL of a proxy for all requests; the environment's proxy settings are not looked at.
-    pub proxy: Option<String>,
+    /// Proxies; the environment's settings are not looked at.
+    pub proxy: ProxyConfig,
+    /// Mirrors and peers. The first rule that is for a registry counts.
+    pub mirrors: Vec<MirrorRule>,
+    /// How much is transferred at a time.
+    pub transfer: TransferConfig,
     /// Time to connect.
     pub connect_timeout: Duration,
     /// Time without a byte after which a transfer is given up and tried again.
@@ -47,10 +60,54 @@ impl Default for RegistryConfig {
             extra_roots_pem: None,
             credentials: CredentialSource::Anonymous,
             user_agent: concat!("dunlin/", env!("CARGO_PKG_VERSION")).to_owned(),
-            proxy: None,
+            proxy: ProxyConfig::default(),
+            mirrors: Vec::new(),
+            transfer: TransferConfig::default(),
             connect_timeout: CONNECT_TIMEOUT,
             stall_timeout: STALL_TIMEOUT,
             retry: RetryPolicy::default(),
+        }
+    }
+}
+
+/// Proxies by the scheme of the request, each a URL that may hold a user and password. `Debug` shows none of them.
+#[derive(Clone, Default)]
+pub struct ProxyConfig {
+    /// For requests without TLS.
+    pub http: Option<String>,
+    /// For requests with TLS.
+    pub https: Option<String>,
+    /// What is reached directly: hosts, domains and address ranges, separated by commas, as in `NO_PROXY`.
+    pub exclude: Option<String>,
+}
+
+impl fmt::Debug for ProxyConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyConfig")
+            .field("http", &self.http.is_some())
+            .field("https", &self.https.is_some())
+            .field("exclude", &self.exclude)
+            .finish()
+    }
+}
+
+/// How much is transferred at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct TransferConfig {
+    /// Connections of one pull, over all its blobs; at least 1.
+    pub streams: usize,
+    /// Bytes asked for in one request; at least 1 MiB. A server without ranges sends the whole blob in one.
+    pub range_bytes: u64,
+    /// Blobs sent at a time; at least 1.
+    pub uploads: usize,
+}
+
+impl Default for TransferConfig {
+    fn default() -> Self {
+        Self {
+            streams: STREAMS,
+            range_bytes: RANGE_BYTES,
+            uploads: UPLOADS,
         }
     }
 }

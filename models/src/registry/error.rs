@@ -1,5 +1,6 @@
 //! Why a pull or push failed.
 
+use crate::artifact::ArtifactError;
 use crate::digest::Digest;
 use crate::manifest::ManifestError;
 use crate::reference::Reference;
@@ -109,6 +110,26 @@ pub enum PullError {
         #[source]
         source: StoreError,
     },
+    /// A model that the module needs cannot be pulled.
+    #[error("cannot pull the model {name:?} ({digest}) that the module links")]
+    Link {
+        /// The name by which the module opens it.
+        name: String,
+        /// Its manifest.
+        digest: Digest,
+        /// Why not.
+        #[source]
+        source: Box<PullError>,
+    },
+    /// The module's list of models makes no sense.
+    #[error("the list of models in {reference} cannot be used")]
+    Links {
+        /// The artifact.
+        reference: Reference,
+        /// Why not.
+        #[source]
+        source: Box<ArtifactError>,
+    },
     /// The store failed otherwise.
     #[error("cannot record {reference} in the store")]
     Store {
@@ -130,6 +151,8 @@ impl PullError {
                 source.hint()
             }
             Self::Refused { source, .. } => source.hint(),
+            Self::Link { source, .. } => source.hint(),
+            Self::Links { source, .. } => source.hint(),
             Self::Keep { source, .. } | Self::Store { source, .. } => source.hint(),
             Self::WrongManifest { .. } | Self::Pin { .. } => {
                 Some("the registry, or something before it, does not tell the truth; try another one".to_owned())

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use super::auth::{Access, Challenge};
 use super::config::RegistryConfig;
 use super::credentials::Credential;
+use super::mirror::{MirrorEndpoint, MirrorRule};
 use super::retry::parse_retry_after;
 use super::transport::TransportError;
 
@@ -32,72 +33,96 @@ pub(super) struct Http(Arc<Shared>);
 struct Shared {
     client: reqwest::Client,
     config: RegistryConfig,
+    mirrors: Vec<(MirrorRule, Vec<(MirrorEndpoint, reqwest::Client)>)>,
     headers: Mutex<HashMap<(String, String, Access), HeaderValue>>,
     credentials: Mutex<HashMap<String, Option<Credential>>>,
+    /// Held while logging in, so that parallel requests log in once.
+    login: Mutex<()>,
+}
+
+/// A place that speaks the distribution protocol.
+#[derive(Debug, Clone)]
+pub(super) struct Endpoint {
+    /// The name under which credentials for it are kept.
+    pub(super) name: String,
+    /// `https://host/v2/`, or `http` where that is configured.
+    pub(super) base: Url,
+    pub(super) client: reqwest::Client,
+}
+
+impl Endpoint {
+    fn new(name: &str, host: &str, plain: bool, client: reqwest::Client) -> Result<Self, TransportError> {
+        let scheme = if plain { "http" } else { "https" };
+        let text = format!("{scheme}://{host}/v2/");
+        let base = Url::parse(&text).map_err(|error| TransportError::Protocol {
+            url: text,
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            name: name.to_owned(),
+            base,
+            client,
+        })
+    }
 }
 
 impl Http {
     pub(super) fn new(config: RegistryConfig) -> Result<Self, TransportError> {
-        let roots = match &config.extra_roots_pem {
-            Some(pem) => reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(TransportError::Client)?,
-            None => Vec::new(),
-        };
-        let build = |trust: &dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder| {
-            let mut builder = reqwest::Client::builder()
-                .user_agent(&config.user_agent)
-                .connect_timeout(config.connect_timeout)
-                .referer(false)
-                .redirect(redirects())
-                .no_proxy();
-            if let Some(proxy) = &config.proxy {
-                builder = builder.proxy(reqwest::Proxy::all(proxy)?);
+        let client = build_client(&config, config.extra_roots_pem.as_deref())?;
+        let mut mirrors = Vec::new();
+        for rule in &config.mirrors {
+            let mut endpoints = Vec::new();
+            for endpoint in &rule.endpoints {
+                let roots = [&config.extra_roots_pem, &endpoint.extra_roots_pem];
+                let roots: String = roots.into_iter().flatten().map(|pem| format!("{pem}\n")).collect();
+                let client = match &endpoint.extra_roots_pem {
+                    Some(_) => build_client(&config, Some(&roots))?,
+                    None => client.clone(),
+                };
+                endpoints.push((endpoint.clone(), client));
             }
-            trust(builder).build()
-        };
-        let client = match build(&|builder| builder.tls_certs_merge(roots.clone())) {
-            Ok(client) => client,
-            Err(error) => {
-                // Minimal images have no system certificates. Configured ones, and registries without TLS, still work.
-                let client = build(&|builder| builder.tls_certs_only(roots.clone())).map_err(TransportError::Client)?;
-                tracing::warn!(%error, "no system certificates: trusting the configured ones only");
-                client
-            }
-        };
+            mirrors.push((rule.clone(), endpoints));
+        }
         Ok(Self(Arc::new(Shared {
             client,
             config,
+            mirrors,
             headers: Mutex::default(),
             credentials: Mutex::default(),
+            login: Mutex::default(),
         })))
-    }
-
-    pub(super) fn client(&self) -> &reqwest::Client {
-        &self.0.client
     }
 
     pub(super) fn config(&self) -> &RegistryConfig {
         &self.0.config
     }
 
-    /// `https://registry/v2/`, or `http` where that is configured.
-    pub(super) fn base(&self, registry: &str) -> Result<Url, TransportError> {
+    /// The registry of that name itself.
+    pub(super) fn origin(&self, registry: &str) -> Result<Endpoint, TransportError> {
         // Docker's registry answers under another name than the one that references use.
         let host = if registry == "docker.io" {
             "registry-1.docker.io"
         } else {
             registry
         };
-        let scheme = if self.is_plain(registry) { "http" } else { "https" };
-        let text = format!("{scheme}://{host}/v2/");
-        Url::parse(&text).map_err(|error| TransportError::Protocol {
-            url: text,
-            reason: error.to_string(),
-        })
+        let config = self.config();
+        let plain = config.plain_http.contains(registry) || (config.plain_http_loopback && is_loopback(registry));
+        let client = self.0.client.clone();
+        Endpoint::new(registry, host, plain, client)
     }
 
-    fn is_plain(&self, registry: &str) -> bool {
-        let config = self.config();
-        config.plain_http.contains(registry) || (config.plain_http_loopback && is_loopback(registry))
+    /// The mirrors of `registry`, in order.
+    pub(super) fn mirrors(&self, registry: &str) -> Result<Vec<(MirrorEndpoint, Endpoint)>, TransportError> {
+        let rule = self.0.mirrors.iter().find(|(rule, _)| rule.applies(registry));
+        let endpoints = rule.map(|(_, endpoints)| endpoints.as_slice()).unwrap_or_default();
+        let reach = |(mirror, client): &(MirrorEndpoint, reqwest::Client)| {
+            let (host, _) = mirror.parts();
+            Ok((
+                mirror.clone(),
+                Endpoint::new(host, host, mirror.plain_http, client.clone())?,
+            ))
+        };
+        endpoints.iter().map(reach).collect()
     }
 
     /// What is configured for `registry`; asked for once, since a helper may prompt or be slow.
@@ -127,14 +152,14 @@ impl Http {
     /// Sends what `build` makes, logging in when the registry asks for it. Statuses other than 401 are the caller's.
     pub(super) async fn send(
         &self,
-        registry: &str,
+        endpoint: &Endpoint,
         repository: &str,
         access: Access,
         url: &Url,
         build: impl Fn(&reqwest::Client) -> RequestBuilder,
     ) -> Result<Response, TransportError> {
         let waited = self.config().stall_timeout;
-        let send = self.send_streaming(registry, repository, access, url, build);
+        let send = self.send_streaming(endpoint, repository, access, url, build);
         let stalled = |_| TransportError::Stalled {
             url: shown(url),
             waited,
@@ -145,33 +170,45 @@ impl Http {
     /// The same without an end to the wait, for requests whose body takes its time.
     pub(super) async fn send_streaming(
         &self,
-        registry: &str,
+        endpoint: &Endpoint,
         repository: &str,
         access: Access,
         url: &Url,
         build: impl Fn(&reqwest::Client) -> RequestBuilder,
     ) -> Result<Response, TransportError> {
-        let is_own = url.origin() == self.base(registry)?.origin();
-        if !is_own {
-            return self.execute(url, build(self.client())).await;
+        let own = endpoint.base.origin();
+        if url.origin() != own {
+            return self.execute(url, build(&endpoint.client)).await;
         }
-        let key = (registry.to_owned(), repository.to_owned(), access);
+        let key = (endpoint.name.clone(), repository.to_owned(), access);
         let known = self.0.headers.lock().await.get(&key).cloned();
-        let request = authorized(build(self.client()), known.as_ref());
+        let request = authorized(build(&endpoint.client), known.as_ref());
         let response = self.execute(url, request).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
+        // After a redirect somebody else asks, who is not to have the registry's credentials.
+        if response.status() != StatusCode::UNAUTHORIZED || response.url().origin() != own {
             return Ok(response);
         }
         let unauthorized = || TransportError::Unauthorized {
             url: shown(url),
-            registry: registry.to_owned(),
+            registry: endpoint.name.clone(),
         };
         let challenge = Challenge::parse(response.headers()).ok_or_else(unauthorized)?;
         drop(response);
-        let header = self.authorize(registry, repository, access, challenge).await?;
-        self.0.headers.lock().await.insert(key, header.clone());
+        let header = {
+            let _login = self.0.login.lock().await;
+            let current = self.0.headers.lock().await.get(&key).cloned();
+            match current {
+                // Another request has logged in meanwhile.
+                Some(header) if Some(&header) != known.as_ref() => header,
+                _ => {
+                    let header = self.authorize(endpoint, repository, access, challenge).await?;
+                    self.0.headers.lock().await.insert(key, header.clone());
+                    header
+                }
+            }
+        };
         let response = self
-            .execute(url, authorized(build(self.client()), Some(&header)))
+            .execute(url, authorized(build(&endpoint.client), Some(&header)))
             .await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             return Err(unauthorized());
@@ -225,20 +262,38 @@ impl<'a> Body<'a> {
         Self { http, url, response }
     }
 
+    /// Head of the answer.
+    pub(super) fn headers(&self) -> &reqwest::header::HeaderMap {
+        self.response.headers()
+    }
+
     /// Bytes announced.
     pub(super) fn announced(&self) -> Option<u64> {
         self.response.content_length()
     }
 
+    pub(super) fn url(&self) -> &Url {
+        self.url
+    }
+
+    /// How long to wait for a piece.
+    pub(super) fn patience(&self) -> std::time::Duration {
+        self.http.config().stall_timeout
+    }
+
+    /// The error for a body that does not come on.
+    pub(super) fn stalled(&self) -> TransportError {
+        TransportError::Stalled {
+            url: shown(self.url),
+            waited: self.patience(),
+        }
+    }
+
     /// The next piece; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, TransportError> {
-        let waited = self.http.config().stall_timeout;
-        match tokio::time::timeout(waited, self.response.chunk()).await {
+        match tokio::time::timeout(self.patience(), self.response.chunk()).await {
             Ok(piece) => piece.map_err(|source| request_error(self.url, source)),
-            Err(_) => Err(TransportError::Stalled {
-                url: shown(self.url),
-                waited,
-            }),
+            Err(_) => Err(self.stalled()),
         }
     }
 
@@ -265,6 +320,51 @@ impl<'a> Body<'a> {
         }
         Ok(bytes)
     }
+}
+
+fn build_client(config: &RegistryConfig, roots_pem: Option<&str>) -> Result<reqwest::Client, TransportError> {
+    build_client_with(config, roots_pem, redirects)
+}
+
+fn build_client_with(
+    config: &RegistryConfig,
+    roots_pem: Option<&str>,
+    redirects: fn() -> Policy,
+) -> Result<reqwest::Client, TransportError> {
+    let roots = match roots_pem {
+        Some(pem) => reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(TransportError::Client)?,
+        None => Vec::new(),
+    };
+    let build = |trust: &dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder| {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(&config.user_agent)
+            .connect_timeout(config.connect_timeout)
+            .referer(false)
+            .redirect(redirects())
+            .no_proxy();
+        let exclude = config.proxy.exclude.as_deref().and_then(reqwest::NoProxy::from_string);
+        if let Some(proxy) = &config.proxy.http {
+            builder = builder.proxy(reqwest::Proxy::http(proxy)?.no_proxy(exclude.clone()));
+        }
+        if let Some(proxy) = &config.proxy.https {
+            builder = builder.proxy(reqwest::Proxy::https(proxy)?.no_proxy(exclude));
+        }
+        trust(builder).build()
+    };
+    match build(&|builder| builder.tls_certs_merge(roots.clone())) {
+        Ok(client) => Ok(client),
+        Err(error) => {
+            // Minimal images have no system certificates. Configured ones, and registries without TLS, still work.
+            let client = build(&|builder| builder.tls_certs_only(roots.clone())).map_err(TransportError::Client)?;
+            tracing::warn!(%error, "no system certificates: trusting the configured ones only");
+            Ok(client)
+        }
+    }
+}
+
+/// A client under the same settings that follows no redirects.
+pub(super) fn plain_client(config: &RegistryConfig) -> Result<reqwest::Client, TransportError> {
+    build_client_with(config, config.extra_roots_pem.as_deref(), Policy::none)
 }
 
 fn authorized(request: RequestBuilder, header: Option<&HeaderValue>) -> RequestBuilder {
@@ -350,8 +450,9 @@ mod tests {
         let scheme = |config: &RegistryConfig, registry: &str| {
             Http::new(config.clone())
                 .unwrap()
-                .base(registry)
+                .origin(registry)
                 .unwrap()
+                .base
                 .scheme()
                 .to_owned()
         };

@@ -4,26 +4,41 @@
 //! artifact but its manifest and signatures is fetched before the trust policy has decided.
 
 mod auth;
+mod claim;
 mod config;
+mod content;
+mod copy;
 mod credentials;
 mod download;
 mod error;
+mod fallback;
 mod http;
+mod link;
+mod mirror;
 mod progress;
+mod publish;
 mod pull;
 mod push;
 mod referrers;
+mod relay;
 mod remote;
 mod retry;
+mod route;
+mod signatures;
+mod signing;
 mod transport;
 mod upload;
 
-pub use config::{RegistryConfig, RetryPolicy};
-pub use credentials::{Credential, CredentialError, CredentialSource};
+pub use config::{ProxyConfig, RegistryConfig, RetryPolicy, TransferConfig};
+pub use copy::{CopyError, CopyOptions, CopyReport};
+pub use credentials::{Credential, CredentialError, CredentialSource, PullSecret};
 pub use error::{PullError, PushError};
-pub use progress::{NoProgress, Progress};
+pub use link::Links;
+pub use mirror::{MirrorEndpoint, MirrorRule};
+pub use progress::{Event, NoProgress, Progress};
 pub use pull::{PullOptions, PullReport};
 pub use push::{PushOptions, PushReport};
+pub use signing::SigningHttp;
 pub use transport::TransportError;
 
 /// A client for any number of registries. Cloning is cheap, and clones share connections and tokens.

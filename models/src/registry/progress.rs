@@ -1,9 +1,93 @@
-//! How a caller watches a transfer.
+//! How a caller watches a transfer: events, and for simple watchers three methods that the events are passed on to.
+
+use serde::Serialize;
 
 use crate::descriptor::Descriptor;
 
+/// Something that happened to a blob on its way. Serialises as one JSON object with the field `event`.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The transfer begins at the first byte.
+    Started {
+        /// The blob.
+        blob: &'a Descriptor,
+    },
+    /// The transfer goes on where an earlier one stopped.
+    Resumed {
+        /// The blob.
+        blob: &'a Descriptor,
+        /// Bytes that are there already.
+        at: u64,
+    },
+    /// More bytes were transferred.
+    Progress {
+        /// The blob.
+        blob: &'a Descriptor,
+        /// How many more.
+        bytes: u64,
+    },
+    /// The blob is there, whole and checked.
+    Done {
+        /// The blob.
+        blob: &'a Descriptor,
+        /// Whether it was there before.
+        reused: bool,
+    },
+    /// An attempt failed in a way that may pass.
+    Retry {
+        /// The blob.
+        blob: &'a Descriptor,
+        /// Why.
+        reason: &'a str,
+        /// Milliseconds until the next attempt.
+        pause_ms: u64,
+    },
+    /// Another endpoint is asked from here on.
+    Endpoint {
+        /// The blob.
+        blob: &'a Descriptor,
+        /// `host` or `host:port`.
+        endpoint: &'a str,
+        /// Why the one before is not.
+        reason: &'a str,
+    },
+    /// Another process is fetching the same blob; this one waits for it.
+    Waiting {
+        /// The blob.
+        blob: &'a Descriptor,
+    },
+    /// What was fetched has another digest and is thrown away; the transfer begins anew.
+    Discarded {
+        /// The blob.
+        blob: &'a Descriptor,
+    },
+    /// The registry took the blob over from another of its repositories.
+    Mounted {
+        /// The blob.
+        blob: &'a Descriptor,
+        /// That repository.
+        from: &'a str,
+    },
+}
+
 /// Told of every blob that is transferred, from several tasks at once. All methods do nothing unless implemented.
 pub trait Progress: Send + Sync {
+    /// Something happened. Unless implemented, the other methods are called with what they understand.
+    fn event(&self, event: &Event<'_>) {
+        match *event {
+            Event::Started { blob } => self.begin(blob),
+            Event::Resumed { blob, at } => {
+                self.begin(blob);
+                self.advance(blob, at);
+            }
+            Event::Progress { blob, bytes } => self.advance(blob, bytes),
+            Event::Done { blob, reused } => self.end(blob, reused),
+            _ => {}
+        }
+    }
+
     /// The transfer of `blob` begins, or begins again from its first byte.
     fn begin(&self, blob: &Descriptor) {
         let _ = blob;
@@ -25,3 +109,19 @@ pub trait Progress: Send + Sync {
 pub struct NoProgress;
 
 impl Progress for NoProgress {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn events_are_json_lines() {
+        let blob = Descriptor::of("a/b", b"");
+        let text = serde_json::to_string(&Event::Resumed { blob: &blob, at: 7 }).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["event"], "resumed");
+        assert_eq!(value["at"], 7);
+        assert_eq!(value["blob"]["digest"], blob.digest.to_string());
+    }
+}

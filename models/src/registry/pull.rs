@@ -5,18 +5,21 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::Semaphore;
 
 use super::Registry;
-use super::download::DownloadError;
+use super::claim::{Claim, route};
+use super::download::{DownloadError, Downloads};
 use super::error::PullError;
-use super::progress::{NoProgress, Progress};
-use super::referrers::Signatures;
-use super::remote::Remote;
+use super::link::Links;
+use super::progress::{Event, NoProgress, Progress};
+use super::route::Route;
+use super::signatures::Signatures;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
-use crate::manifest::{Document, MAX_DOCUMENT_BYTES, Manifest};
+use crate::manifest::Manifest;
 use crate::reference::Reference;
-use crate::store::{Store, StoreError};
+use crate::store::{Lease, Store, StoreError};
 use crate::verify::{Verified, VerifiedDocument, Verifier};
 
 /// Blobs fetched at a time.
@@ -31,6 +34,8 @@ pub struct PullOptions {
     pub allow_unsigned: bool,
     /// Most bytes of all blobs together; `None` for no limit.
     pub max_bytes: Option<u64>,
+    /// Which of the models that a module links are pulled with it.
+    pub links: Links,
     /// Who watches.
     pub progress: Arc<dyn Progress>,
 }
@@ -40,6 +45,7 @@ impl Default for PullOptions {
         Self {
             allow_unsigned: false,
             max_bytes: None,
+            links: Links::Required,
             progress: Arc::new(NoProgress),
         }
     }
@@ -50,6 +56,7 @@ impl fmt::Debug for PullOptions {
         f.debug_struct("PullOptions")
             .field("allow_unsigned", &self.allow_unsigned)
             .field("max_bytes", &self.max_bytes)
+            .field("links", &self.links)
             .finish_non_exhaustive()
     }
 }
@@ -67,15 +74,19 @@ pub struct PullReport {
     pub bytes: u64,
     /// Signatures kept with the artifact.
     pub signatures: usize,
+    /// The models that its modules link and that were pulled, or found, with it.
+    pub linked: Vec<Verified<Descriptor>>,
+    /// Names of required links that say nowhere where their model is, and that are not in the repository either.
+    pub unresolved: Vec<String>,
 }
 
 impl Registry {
-    /// Pulls `reference` into `store`, if `verifier` lets it in.
+    /// Pulls `reference` into `store`, if `verifier` lets it in, and the models that it links.
     ///
     /// The policy decides on the manifest's digest, before config and layers are fetched. The tag is set last.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves no tag and no half-written blob; blobs that were whole by then stay and are reused.
+    /// Dropping the future leaves no tag and no visible half-written blob; what has been fetched by then is reused.
     ///
     /// # Errors
     /// When the registry does not have the artifact, tells untruths about it, or cannot be reached within the retries;
@@ -87,87 +98,109 @@ impl Registry {
         verifier: &Verifier,
         options: PullOptions,
     ) -> Result<PullReport, PullError> {
-        let remote = Remote::of(&self.http, reference)
-            .ok_or_else(|| PullError::NoRegistry {
-                reference: reference.clone(),
-            })?
-            .map_err(|source| PullError::Manifest {
-                reference: reference.clone(),
-                source,
-            })?;
-        let pull = Pull {
-            remote,
-            store,
-            reference,
-            options,
-        };
-        let (claimed, bytes) = pull.root().await?;
-        let signatures = pull.signatures(&claimed).await?;
-        let descriptor = pull.verdict(verifier, &signatures, &claimed)?;
-        let mut documents = Vec::new();
-        let manifests = pull.manifests(&descriptor, bytes, &mut documents).await?;
-        let (fetched, reused, bytes) = pull.blobs(&manifests).await?;
+        let pull = Pull::new(&self.http, store, reference, &options)?;
+        let (mut fetch, signatures) = pull.verified(verifier, None).await?;
+        pull.blobs(&mut fetch).await?;
+        pull.follow(&self.http, verifier, &mut fetch).await?;
         let kept = signatures.len();
-        pull.record(&descriptor, documents, signatures).await?;
+        pull.record(&fetch.root, std::mem::take(&mut fetch.documents), signatures)
+            .await?;
         Ok(PullReport {
-            descriptor,
-            fetched,
-            reused,
-            bytes,
+            descriptor: fetch.root,
+            fetched: fetch.fetched,
+            reused: fetch.reused,
+            bytes: fetch.bytes,
             signatures: kept,
+            linked: fetch.linked,
+            unresolved: fetch.unresolved,
         })
     }
 }
 
-struct Pull<'a> {
-    remote: Remote,
+/// One artifact on its way.
+pub(super) struct Pull<'a> {
+    route: Route,
     store: &'a Store,
     reference: &'a Reference,
-    options: PullOptions,
+    pub(super) options: &'a PullOptions,
 }
 
-impl Pull<'_> {
-    /// The manifest that the reference names: what it claims to be, and its bytes.
-    async fn root(&self) -> Result<(Descriptor, Vec<u8>), PullError> {
-        let reference = || self.reference.clone();
-        let name = match (self.reference.digest(), self.reference.tag()) {
-            (Some(digest), _) => digest.to_string(),
-            (None, tag) => tag.unwrap_or_default().to_owned(),
+/// What a pull has so far.
+pub(super) struct Fetch {
+    pub(super) root: Verified<Descriptor>,
+    pub(super) manifests: Vec<Verified<Manifest>>,
+    /// All documents with their bytes, children before their index.
+    pub(super) documents: Vec<(Descriptor, Vec<u8>)>,
+    pub(super) fetched: usize,
+    pub(super) reused: usize,
+    pub(super) bytes: u64,
+    pub(super) linked: Vec<Verified<Descriptor>>,
+    pub(super) unresolved: Vec<String>,
+    /// Keep all of it from the garbage collector until the tag names it.
+    pub(super) leases: Vec<Lease>,
+}
+
+impl<'a> Pull<'a> {
+    pub(super) fn new(
+        http: &super::http::Http,
+        store: &'a Store,
+        reference: &'a Reference,
+        options: &'a PullOptions,
+    ) -> Result<Self, PullError> {
+        Ok(Self {
+            route: route(http, reference)?,
+            store,
+            reference,
+            options,
+        })
+    }
+
+    /// Manifests and signatures, after the verdict. `cover` stands in for a verdict of the artifact's own.
+    pub(super) async fn verified(
+        &self,
+        verifier: &Verifier,
+        cover: Option<&Verified<Manifest>>,
+    ) -> Result<(Fetch, Signatures), PullError> {
+        let Claim {
+            descriptor: claimed,
+            bytes,
+        } = self.route.claim(self.reference).await?;
+        let signatures = self.signatures(&claimed).await?;
+        let signatures = signatures
+            .with_manifest(bytes.clone())
+            .with_history(self.store.trust_history());
+        let root = match (self.verdict(verifier, &signatures, &claimed), cover) {
+            (Ok(root), _) => root,
+            (Err(refusal), None) => return Err(refusal),
+            (Err(refusal), Some(cover)) => cover.linked(claimed).ok_or(refusal)?,
         };
-        let fetched = self
-            .remote
-            .manifest(&name, MAX_DOCUMENT_BYTES)
-            .await
-            .map_err(|source| PullError::Manifest {
-                reference: reference(),
-                source,
-            })?;
-        let found = Digest::of(&fetched.bytes);
-        for expected in [self.reference.digest().copied(), fetched.stated].into_iter().flatten() {
-            if expected != found {
-                return Err(PullError::WrongManifest {
-                    reference: reference(),
-                    expected,
-                    found,
-                });
-            }
-        }
-        let document = match fetched.media_type {
-            Some(media_type) => Document::parse_as(media_type, &fetched.bytes),
-            None => Document::parse(&fetched.bytes),
+        let mut documents = Vec::new();
+        let manifests = self.manifests(&root, bytes, &mut documents).await?;
+        let fetch = Fetch {
+            root,
+            manifests,
+            documents,
+            fetched: 0,
+            reused: 0,
+            bytes: 0,
+            linked: Vec::new(),
+            unresolved: Vec::new(),
+            leases: Vec::new(),
         };
-        let document = document.map_err(|source| PullError::NotAManifest {
-            reference: reference(),
-            source,
-        })?;
-        let mut descriptor = Descriptor::of(document.media_type(), &fetched.bytes);
-        descriptor.artifact_type = document.artifact_type().map(str::to_owned);
-        Ok((descriptor, fetched.bytes))
+        Ok((fetch, signatures))
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        self.store
+    }
+
+    pub(super) fn reference(&self) -> &Reference {
+        self.reference
     }
 
     /// What claims to sign the artifact. Not being able to tell is an error, unless none are asked for.
     async fn signatures(&self, claimed: &Descriptor) -> Result<Signatures, PullError> {
-        match self.remote.signatures(&claimed.digest).await {
+        match self.route.signatures(&claimed.digest).await {
             Ok(signatures) => Ok(signatures),
             Err(error) if self.options.allow_unsigned => {
                 tracing::warn!(reference = %self.reference, %error, "cannot fetch the signatures");
@@ -236,7 +269,7 @@ impl Pull<'_> {
     async fn child(&self, entry: Verified<Descriptor>) -> Result<(Descriptor, Vec<u8>, Verified<Manifest>), PullError> {
         let reference = self.reference.with_digest(entry.digest);
         let fetched = self
-            .remote
+            .route
             .manifest(&entry.digest.to_string(), entry.size)
             .await
             .map_err(|source| PullError::Manifest { reference, source })?;
@@ -253,47 +286,74 @@ impl Pull<'_> {
         }
     }
 
-    /// Brings config and layers of `manifests` into the store; returns blobs fetched, blobs reused, bytes fetched.
-    async fn blobs(&self, manifests: &[Verified<Manifest>]) -> Result<(usize, usize, u64), PullError> {
+    /// Brings config and layers of all manifests into the store.
+    pub(super) async fn blobs(&self, fetch: &mut Fetch) -> Result<(), PullError> {
         let mut wanted = BTreeMap::new();
-        for manifest in manifests {
+        for manifest in &fetch.manifests {
             for blob in manifest.layer_blobs().into_iter().chain([manifest.config_blob()]) {
                 wanted.entry(blob.digest).or_insert(blob);
             }
         }
         let total = wanted.values().fold(0_u64, |sum, blob| sum.saturating_add(blob.size));
         self.check_total(total, self.options.max_bytes.unwrap_or(u64::MAX))?;
+        let documents = fetch.documents.iter().map(|(document, _)| document.digest);
+        let lease = self.lease(wanted.keys().copied().chain(documents).collect()).await?;
+        fetch.leases.push(lease);
         let progress = self.options.progress.as_ref();
         let has = |blob: &Verified<Descriptor>| self.store.blob_size(&blob.digest) == Some(blob.size);
         let (present, missing): (Vec<_>, Vec<_>) = wanted.into_values().partition(has);
         for blob in &present {
-            progress.end(blob, true);
+            progress.event(&Event::Done { blob, reused: true });
         }
-        let fetched = missing.len();
-        let bytes = missing.iter().fold(0_u64, |sum, blob| sum.saturating_add(blob.size));
+        fetch.reused = fetch.reused.saturating_add(present.len());
         let (alive, mut ended) = tokio::sync::mpsc::channel(1);
-        let alive_ref = &alive;
-        let outcome = futures::stream::iter(missing)
+        let downloads = Downloads {
+            store: self.store,
+            progress,
+            streams: Semaphore::new(self.route.transfer().streams.max(1)),
+            alive,
+        };
+        let (route, downloads_ref) = (&self.route, &downloads);
+        let outcome: Result<Vec<(bool, u64)>, PullError> = futures::stream::iter(missing)
             .map(|blob| async move {
                 let digest = blob.digest;
-                let fetched = self.remote.download(self.store, &blob, progress, alive_ref).await;
-                fetched.map_err(|error| match error {
+                let fetched = downloads_ref.fetch(route, &blob).await;
+                let reused = fetched.map_err(|error| match error {
                     DownloadError::Transport(source) => PullError::Blob { digest, source },
                     DownloadError::Store(source) => PullError::Keep { digest, source },
-                })
+                })?;
+                Ok((reused, blob.size))
             })
             .buffer_unordered(PARALLEL)
-            .try_collect::<()>()
+            .try_collect()
             .await;
         // The first failure drops the other transfers; their writers still have to take back what they wrote.
-        drop(alive);
+        drop(downloads);
         while ended.recv().await.is_some() {}
-        outcome?;
-        Ok((fetched, present.len(), bytes))
+        for (reused, size) in outcome? {
+            if reused {
+                fetch.reused += 1;
+            } else {
+                fetch.fetched += 1;
+                fetch.bytes = fetch.bytes.saturating_add(size);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps `digests` from the garbage collector. Taken before the store is asked what it has.
+    async fn lease(&self, digests: Vec<Digest>) -> Result<Lease, PullError> {
+        let (store, holder) = (self.store.clone(), format!("pull of {}", self.reference));
+        let lease = tokio::task::spawn_blocking(move || store.lease(&holder, &digests)).await;
+        let lease = lease.unwrap_or_else(|error| Err(StoreError::io("take lease")(std::io::Error::other(error))));
+        lease.map_err(|source| PullError::Store {
+            reference: self.reference.clone(),
+            source,
+        })
     }
 
     /// Stores documents and signatures, and the tag last of all.
-    async fn record(
+    pub(super) async fn record(
         &self,
         root: &Verified<Descriptor>,
         documents: Vec<(Descriptor, Vec<u8>)>,

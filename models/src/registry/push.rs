@@ -1,31 +1,27 @@
 //! Pushing: blobs, then manifests, then signatures, and the tag last, so that it never names something incomplete.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-
-use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::Registry;
 use super::error::PushError;
 use super::progress::{NoProgress, Progress};
-use super::remote::Remote;
-use super::upload::UploadError;
+use super::publish::{Origin, Part, Publisher};
+use super::route::Route;
 use crate::descriptor::Descriptor;
-use crate::digest::Digest;
-use crate::manifest::{Document, Manifest};
-use crate::media_type;
+use crate::manifest::Document;
 use crate::reference::Reference;
-use crate::store::{Store, StoreError};
-
-/// Blobs sent at a time.
-const PARALLEL: usize = 4;
+use crate::store::Store;
+use crate::verify::legacy_tag;
 
 /// How to push.
 #[derive(Clone)]
 pub struct PushOptions {
     /// Whether what refers to the artifact (its signatures) goes along.
     pub referrers: bool,
+    /// Repositories of the same registry that may have the blobs, so that nothing needs to be sent. Those under whose names
+    /// the store has the same artifact are asked in any case.
+    pub mount_from: Vec<String>,
     /// Who watches.
     pub progress: Arc<dyn Progress>,
 }
@@ -34,6 +30,7 @@ impl Default for PushOptions {
     fn default() -> Self {
         Self {
             referrers: true,
+            mount_from: Vec::new(),
             progress: Arc::new(NoProgress),
         }
     }
@@ -43,6 +40,7 @@ impl fmt::Debug for PushOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PushOptions")
             .field("referrers", &self.referrers)
+            .field("mount_from", &self.mount_from)
             .finish_non_exhaustive()
     }
 }
@@ -56,17 +54,12 @@ pub struct PushReport {
     pub sent: usize,
     /// Blobs that the registry already had.
     pub reused: usize,
+    /// Blobs that the registry took over from another repository.
+    pub mounted: usize,
     /// Bytes of the blobs sent.
     pub bytes: u64,
     /// Signatures and other referrers sent.
     pub referrers: usize,
-}
-
-/// A manifest or index of the store, with its bytes.
-struct Part {
-    descriptor: Descriptor,
-    bytes: Vec<u8>,
-    document: Document,
 }
 
 impl Registry {
@@ -95,53 +88,80 @@ impl Registry {
                 digest: root.digest,
             });
         }
-        let target = Remote::of(&self.http, remote)
-            .ok_or_else(|| PushError::NoRegistry {
-                reference: remote.clone(),
-            })?
-            .map_err(|source| PushError::Manifest {
-                digest: root.digest,
-                source,
-            })?;
-        let mut push = Push {
-            remote: target,
-            store,
-            local,
-            options,
-            report: PushReport {
-                descriptor: root.clone(),
-                sent: 0,
-                reused: 0,
-                bytes: 0,
-                referrers: 0,
-            },
+        let no_registry = || PushError::NoRegistry {
+            reference: remote.clone(),
         };
-        let parts = push.parts(&root)?;
-        push.blobs(&parts).await?;
+        let route = Route::to(&self.http, remote).ok_or_else(no_registry)?;
+        let route = route.map_err(|source| PushError::Manifest {
+            digest: root.digest,
+            source,
+        })?;
+        let target = route.target().ok_or_else(no_registry)?.clone();
+        let reader = Reader { store, local };
+        let mounts = mounts(store, remote, &root, &options.mount_from);
+        let origin = Origin::Store(store.clone());
+        let mut publisher = Publisher::new(target, origin, mounts, &options.progress);
+        let parts = reader.parts(&root)?;
+        publisher.blobs(&parts).await?;
+        let counts = publisher.counts;
         for part in &parts {
-            push.put(&part.descriptor.digest.to_string(), part).await?;
+            publisher.put(&part.descriptor.digest.to_string(), part).await?;
         }
-        if push.options.referrers {
+        let mut referrers = 0;
+        if options.referrers {
             for part in &parts {
-                push.referrers(&part.descriptor).await?;
+                let subject = part.descriptor.digest;
+                let mut listed = Vec::new();
+                for referrer in store.referrers(&subject).map_err(failed)? {
+                    let part = reader.part(&referrer)?;
+                    referrers += 1;
+                    match legacy_tag(&subject, &referrer) {
+                        Some(tag) => publisher.attach_as(tag, &part).await?,
+                        None => {
+                            publisher.attach(&part).await?;
+                            listed.push(referrer);
+                        }
+                    }
+                }
+                publisher.list(&subject, &listed).await?;
             }
         }
         if let (Some(tag), Some(root)) = (remote.tag(), parts.last()) {
-            push.put(tag, root).await?;
+            publisher.put(tag, root).await?;
         }
-        Ok(push.report)
+        Ok(PushReport {
+            descriptor: root,
+            sent: counts.sent,
+            reused: counts.reused,
+            mounted: counts.mounted,
+            bytes: counts.bytes,
+            referrers,
+        })
     }
 }
 
-struct Push<'a> {
-    remote: Remote,
-    store: &'a Store,
-    local: &'a Reference,
-    options: PushOptions,
-    report: PushReport,
+/// Repositories of the registry of `remote` that may have the blobs of `root`.
+fn mounts(store: &Store, remote: &Reference, root: &Descriptor, given: &[String]) -> Vec<String> {
+    let mut mounts = given.to_vec();
+    // A store that cannot be listed merely gives no ideas.
+    for entry in store.list().unwrap_or_default() {
+        let known = entry.reference().filter(|_| entry.descriptor.digest == root.digest);
+        if let Some(known) = known.filter(|known| known.registry() == remote.registry()) {
+            mounts.push(known.repository().to_owned());
+        }
+    }
+    mounts.retain(|mount| mount != remote.repository());
+    mounts.dedup();
+    mounts
 }
 
-impl Push<'_> {
+/// Reads the artifact from the store.
+struct Reader<'a> {
+    store: &'a Store,
+    local: &'a Reference,
+}
+
+impl Reader<'_> {
     /// The documents of the artifact, children before their index.
     fn parts(&self, root: &Descriptor) -> Result<Vec<Part>, PushError> {
         let root = self.part(root)?;
@@ -163,124 +183,10 @@ impl Push<'_> {
         let bytes = self
             .store
             .read_document(descriptor)
-            .map_err(|source| self.failed(source))?;
-        let document =
-            Document::parse_as(&descriptor.media_type, &bytes).map_err(|source| PushError::NotAManifest {
-                digest: descriptor.digest,
+            .map_err(|source| PushError::Store {
+                reference: self.local.clone(),
                 source,
             })?;
-        Ok(Part {
-            descriptor: descriptor.clone(),
-            bytes,
-            document,
-        })
-    }
-
-    /// Sends config and layers of all manifests in `parts`.
-    async fn blobs(&mut self, parts: &[Part]) -> Result<(), PushError> {
-        let mut wanted = BTreeMap::new();
-        for part in parts {
-            let Document::Manifest(Manifest { config, layers, .. }) = &part.document else {
-                continue;
-            };
-            for blob in layers.iter().chain([config]) {
-                wanted.entry(blob.digest).or_insert_with(|| blob.clone());
-            }
-        }
-        let (remote, store, progress) = (&self.remote, self.store, &self.options.progress);
-        let outcomes: Vec<(bool, u64)> = futures::stream::iter(wanted.into_values())
-            .map(|blob| async move {
-                let digest = blob.digest;
-                let reused = remote
-                    .upload(store, &blob, progress)
-                    .await
-                    .map_err(|error| match error {
-                        UploadError::Transport(source) => PushError::Blob { digest, source },
-                        UploadError::Store(source) => PushError::Read { digest, source },
-                    })?;
-                Ok((reused, blob.size))
-            })
-            .buffer_unordered(PARALLEL)
-            .try_collect()
-            .await?;
-        for (reused, size) in outcomes {
-            if reused {
-                self.report.reused += 1;
-            } else {
-                self.report.sent += 1;
-                self.report.bytes = self.report.bytes.saturating_add(size);
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends a document; returns whether the registry tracks its subject.
-    async fn put(&self, name: &str, part: &Part) -> Result<bool, PushError> {
-        let Descriptor { media_type, digest, .. } = &part.descriptor;
-        let sent = self.remote.put_manifest(name, media_type, &part.bytes).await;
-        sent.map_err(|source| PushError::Manifest {
-            digest: *digest,
-            source,
-        })
-    }
-
-    /// Sends what refers to `subject`, and lists it under the fallback tag where the registry does not list it itself.
-    async fn referrers(&mut self, subject: &Descriptor) -> Result<(), PushError> {
-        let mut unlisted = Vec::new();
-        for referrer in self
-            .store
-            .referrers(&subject.digest)
-            .map_err(|source| self.failed(source))?
-        {
-            let part = self.part(&referrer)?;
-            let counts = (self.report.sent, self.report.reused, self.report.bytes);
-            self.blobs(std::slice::from_ref(&part)).await?;
-            // The report counts the artifact's own blobs only.
-            (self.report.sent, self.report.reused, self.report.bytes) = counts;
-            if !self.put(&part.descriptor.digest.to_string(), &part).await? {
-                unlisted.push(referrer);
-            }
-            self.report.referrers += 1;
-        }
-        self.list(&subject.digest, unlisted).await
-    }
-
-    async fn list(&self, subject: &Digest, referrers: Vec<Descriptor>) -> Result<(), PushError> {
-        if referrers.is_empty() {
-            return Ok(());
-        }
-        let failed = |source| PushError::Referrers {
-            subject: *subject,
-            source,
-        };
-        let mut list = self.remote.referrers_tag(subject).await.map_err(failed)?;
-        let before = list.manifests.len();
-        for referrer in referrers {
-            if !list.manifests.iter().any(|known| known.digest == referrer.digest) {
-                list.manifests.push(referrer);
-            }
-        }
-        if list.manifests.len() == before {
-            return Ok(());
-        }
-        let encode = |source| StoreError::Encode {
-            what: "the list of referrers",
-            source,
-        };
-        let bytes = serde_json::to_vec(&list)
-            .map_err(encode)
-            .map_err(|source| self.failed(source))?;
-        let sent = self
-            .remote
-            .put_manifest(&subject.referrers_tag(), media_type::INDEX, &bytes)
-            .await;
-        sent.map(drop).map_err(failed)
-    }
-
-    fn failed(&self, source: StoreError) -> PushError {
-        PushError::Store {
-            reference: self.local.clone(),
-            source,
-        }
+        Part::new(descriptor.clone(), bytes)
     }
 }

@@ -4,21 +4,23 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, Url};
 
 use super::auth::Access;
-use super::http::{Body, Http, shown};
+use super::config::RetryPolicy;
+use super::http::{Body, Endpoint, Http, shown};
 use super::retry::retrying;
 use super::transport::TransportError;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::manifest::MAX_DOCUMENT_BYTES;
 use crate::media_type;
-use crate::reference::Reference;
 
-/// A repository and the client that speaks to it.
+/// A repository at one endpoint, and the client that speaks to it.
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
     pub(super) http: Http,
-    pub(super) registry: String,
+    pub(super) endpoint: Endpoint,
     pub(super) repository: String,
+    /// How patient to be: mirrors are not asked twice.
+    pub(super) retry: RetryPolicy,
     base: Url,
 }
 
@@ -33,19 +35,20 @@ pub(super) struct Fetched {
 }
 
 impl Remote {
-    /// The repository of `reference`; `None` when it names no registry.
-    pub(super) fn of(http: &Http, reference: &Reference) -> Option<Result<Self, TransportError>> {
-        let registry = reference.registry()?;
-        let repository = reference.repository().to_owned();
-        let base = http
-            .base(registry)
-            .and_then(|base| join(&base, &format!("{repository}/")));
-        Some(base.map(|base| Self {
+    pub(super) fn new(
+        http: &Http,
+        endpoint: Endpoint,
+        repository: &str,
+        retry: RetryPolicy,
+    ) -> Result<Self, TransportError> {
+        let base = join(&endpoint.base, &format!("{repository}/"))?;
+        Ok(Self {
             http: http.clone(),
-            registry: registry.to_owned(),
-            repository,
+            endpoint,
+            repository: repository.to_owned(),
+            retry,
             base,
-        }))
+        })
     }
 
     /// The URL of `path` in this repository.
@@ -63,7 +66,7 @@ impl Remote {
     ) -> Result<Response, TransportError> {
         let build = |client: &reqwest::Client| client.request(method.clone(), url.clone()).header(ACCEPT, accept);
         self.http
-            .send(&self.registry, &self.repository, access, url, build)
+            .send(&self.endpoint, &self.repository, access, url, build)
             .await
     }
 
@@ -71,7 +74,7 @@ impl Remote {
     pub(super) async fn manifest(&self, name: &str, limit: u64) -> Result<Fetched, TransportError> {
         let url = self.url(&format!("manifests/{name}"))?;
         let accept = media_type::MANIFESTS.join(", ");
-        retrying(self.http.config().retry, || async {
+        retrying(self.retry, || async {
             let response = self.request(reqwest::Method::GET, Access::Pull, &url, &accept).await?;
             let response = self.http.expect(&url, response, &[200]).await?;
             let media_type = content_type(response.headers());
@@ -98,7 +101,7 @@ impl Remote {
                 limit,
             });
         }
-        let bytes = retrying(self.http.config().retry, || async {
+        let bytes = retrying(self.retry, || async {
             let response = self.request(reqwest::Method::GET, Access::Pull, &url, "*/*").await?;
             let response = self.http.expect(&url, response, &[200]).await?;
             Body::new(&self.http, &url, response).read(descriptor.size).await
@@ -129,10 +132,10 @@ impl Remote {
                 .header(CONTENT_TYPE, media_type)
                 .body(bytes.to_vec())
         };
-        retrying(self.http.config().retry, || async {
+        retrying(self.retry, || async {
             let response = self
                 .http
-                .send(&self.registry, &self.repository, Access::Push, &url, build)
+                .send(&self.endpoint, &self.repository, Access::Push, &url, build)
                 .await?;
             let response = self.http.expect(&url, response, &[201, 200, 202]).await?;
             Ok(response.headers().contains_key("oci-subject"))

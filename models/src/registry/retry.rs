@@ -43,7 +43,7 @@ where
 }
 
 /// `base * 2^failures`, less up to half of it, at least what the registry asks for, at most the cap. `random` is 0 to 255.
-fn pause(policy: RetryPolicy, failures: u32, asked: Option<Duration>, random: u8) -> Duration {
+pub(super) fn pause(policy: RetryPolicy, failures: u32, asked: Option<Duration>, random: u8) -> Duration {
     let full = policy
         .base
         .saturating_mul(1_u32.checked_shl(failures).unwrap_or(u32::MAX))
@@ -52,7 +52,7 @@ fn pause(policy: RetryPolicy, failures: u32, asked: Option<Duration>, random: u8
     scattered.max(asked.unwrap_or_default()).min(policy.cap)
 }
 
-fn random() -> u8 {
+pub(super) fn random() -> u8 {
     let mut byte = [128];
     // Without randomness, pauses are merely less scattered.
     let _ = aws_lc_rs::rand::fill(&mut byte);

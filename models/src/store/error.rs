@@ -46,6 +46,16 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// The file system has no room for what is about to be fetched.
+    #[error("{path} has room for {available} bytes, but {needed} more are needed")]
+    InsufficientSpace {
+        /// The store.
+        path: PathBuf,
+        /// Bytes still to be written.
+        needed: u64,
+        /// Bytes left.
+        available: u64,
+    },
     /// `index.json` is not an index.
     #[error("{path} is not a valid index")]
     BrokenIndex {
@@ -163,7 +173,9 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotAStore { .. } => Some("pull or pack something first, or give the right store folder".to_owned()),
-            Self::NoSpace { .. } => Some("free some space; nothing half-written was left behind".to_owned()),
+            Self::NoSpace { .. } | Self::InsufficientSpace { .. } => {
+                Some("free some space and try again: a pull goes on where it stopped".to_owned())
+            }
             Self::UnknownReference { .. } => Some("list what is there with `dunlin ls`, or pull it".to_owned()),
             Self::NoSingleEntry { .. } => Some("name one of its tags".to_owned()),
             Self::NotATag { .. } => Some("give NAME:TAG without a digest".to_owned()),
@@ -175,4 +187,16 @@ impl StoreError {
             _ => None,
         }
     }
+}
+
+/// An error with all its sources in one line, for reports that hold text.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(next) = source {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        source = next.source();
+    }
+    text
 }

@@ -16,7 +16,7 @@ use crate::digest::{Digest, Hasher};
 /// Bytes copied at a time from a file.
 const COPY_BUFFER_BYTES: usize = 1 << 20;
 /// Committed blobs are never written again, by nobody.
-const BLOB_MODE: u32 = 0o444;
+pub(super) const BLOB_MODE: u32 = 0o444;
 /// Tags are replaced by their owner, and read by all.
 const INDEX_MODE: u32 = 0o644;
 
@@ -77,7 +77,8 @@ impl Ingest {
         self.commit(&found)
     }
 
-    fn finish_any(mut self, media_type: &str) -> Result<Descriptor, StoreError> {
+    /// Makes the blob visible, whatever it is.
+    pub(crate) fn finish_any(mut self, media_type: &str) -> Result<Descriptor, StoreError> {
         let digest = std::mem::take(&mut self.hasher).finish();
         let descriptor = Descriptor::new(media_type, digest, self.written);
         self.commit(&digest)?;
@@ -163,18 +164,22 @@ impl Store {
     }
 
     /// A new file in `ingest/` that no sweep removes while it is open.
-    fn locked_file(&self) -> std::io::Result<NamedTempFile<fs_err::File>> {
+    pub(super) fn locked_file(&self) -> std::io::Result<NamedTempFile<fs_err::File>> {
         tempfile::Builder::new()
             .prefix("new-")
             .make_in(self.ingest_path(), create_locked)
     }
 
-    /// Removes ingest files whose writer is gone. Best effort: what cannot be removed now is tried at the next open.
+    /// Removes ingest files whose writer is gone, but not partial blobs, which wait for the next attempt. Best effort: what cannot be removed now is tried at the next open.
     pub(super) fn sweep_ingest(&self) {
         let Ok(entries) = fs_err::read_dir(self.ingest_path()) else {
             return;
         };
-        for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        for entry in entries.filter_map(Result::ok) {
+            if entry.file_name().to_string_lossy().starts_with(super::partial::PREFIX) {
+                continue;
+            }
+            let path = entry.path();
             let Ok(file) = super::blob::open_plain(&path) else {
                 continue;
             };

@@ -3,12 +3,24 @@
 //! Blobs lie under `blobs/sha256/`, tags in `index.json`, unfinished writes in `ingest/`. What [`Store::open_blob`] hands
 //! out has been hashed there and then; the store never trusts that a file still has the bytes it was written with.
 
+pub mod archive;
 mod blob;
 mod error;
+mod extents;
+mod extract;
+mod fsck;
+mod gate;
+mod gc;
+pub(crate) mod graph;
 mod ingest;
+mod lease;
 mod map;
+mod partial;
+mod pins;
 mod referrers;
+mod space;
 mod tags;
+mod used;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +29,12 @@ use serde::{Deserialize, Serialize};
 
 pub use blob::Blob;
 pub use error::StoreError;
+pub use extract::{ExtractError, PackedFile};
+pub use fsck::{Damage, FsckReport, MendReport};
+pub use gc::{Evict, GcOptions, GcPlan, GcReport};
 pub use ingest::Ingest;
+pub use lease::{Lease, LeaseInfo};
+pub(crate) use partial::{Claim, Partial, Writer};
 pub use tags::Entry;
 
 use crate::digest::Digest;
@@ -149,6 +166,11 @@ impl Store {
 
     fn blobs_path(&self) -> PathBuf {
         self.root().join("blobs").join("sha256")
+    }
+
+    /// Files taken out of layers, by the layer's digest.
+    fn extracted_path(&self) -> PathBuf {
+        self.root().join("extracted")
     }
 
     fn ingest_path(&self) -> PathBuf {

@@ -6,7 +6,10 @@ use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::manifest::{Document, Index, MAX_ENTRIES};
 use crate::media_type;
-use crate::verify::{Candidate, MAX_SIGNATURES, SignatureSource, SourceError};
+use crate::verify::{
+    Candidate, MAX_BUNDLE_BYTES, MAX_SIGNATURE_BYTES, MAX_SIGNATURES, SignatureSource, SourceError, TrustHistory,
+    legacy_subject, signature_form, signature_layers,
+};
 
 impl Store {
     /// The manifests that refer to `subject`, in the order they were added; at most [`MAX_ENTRIES`].
@@ -93,43 +96,74 @@ impl Store {
         })
     }
 
-    /// The bundle inside a signature manifest, or why there is none.
-    fn bundle(&self, referrer: &Descriptor) -> Result<Option<Vec<u8>>, StoreError> {
+    /// The signatures that the manifest `referrer` carries. `left` is how many bytes may still be read.
+    fn signatures(&self, referrer: &Descriptor, left: &mut u64) -> Result<Vec<Candidate>, StoreError> {
         let Document::Manifest(manifest) = self.document(referrer)? else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
-        let layer = manifest
-            .layers
-            .iter()
-            .find(|layer| media_type::is_sigstore_bundle(&layer.media_type));
-        layer.map(|layer| self.read_document(layer)).transpose()
+        let mut found = Vec::new();
+        for layer in signature_layers(&manifest).take(MAX_SIGNATURES) {
+            let origin = referrer.digest;
+            let within = left.checked_sub(layer.size).filter(|_| layer.size <= MAX_BUNDLE_BYTES);
+            let Some(rest) = within else {
+                let reason = "it is larger than any signature, or there are too many";
+                found.push(Candidate::unreadable(origin, reason.to_owned()));
+                continue;
+            };
+            *left = rest;
+            let signature = self.read_document(layer).map_err(|error| error.to_string());
+            found.push(Candidate {
+                origin,
+                signature: signature.and_then(|bytes| signature_form(layer, bytes)),
+            });
+        }
+        Ok(found)
+    }
+
+    /// What layouts of others have under cosign's legacy tags; this store has it among the referrers.
+    fn legacy_entries(&self, subject: &Digest) -> Result<Vec<Descriptor>, StoreError> {
+        let is_legacy = |entry: &Descriptor| {
+            let name = entry.annotations.get(crate::annotation::REF_NAME);
+            name.and_then(|name| legacy_subject(name))
+                .is_some_and(|(about, _)| about == *subject)
+        };
+        let entries = self.read_index()?.manifests;
+        Ok(entries.into_iter().filter(is_legacy).take(MAX_SIGNATURES).collect())
+    }
+
+    /// Where this store keeps the signing times that were accepted.
+    #[must_use]
+    pub fn trust_history(&self) -> TrustHistory {
+        TrustHistory::new(&self.root().join("trust"), self.is_writable())
     }
 }
 
 impl SignatureSource for Store {
     fn candidates(&self, subject: &Digest) -> Result<Vec<Candidate>, SourceError> {
-        let referrers = self
-            .referrers(subject)
-            .map_err(|source| SourceError::new(subject, source))?;
+        let failed = |source| SourceError::new(subject, source);
+        let mut referrers = self.referrers(subject).map_err(failed)?;
+        referrers.extend(self.legacy_entries(subject).map_err(failed)?);
         let mut candidates = Vec::new();
+        let mut left = MAX_SIGNATURE_BYTES;
         for referrer in referrers {
             if candidates.len() >= MAX_SIGNATURES {
                 break;
             }
-            match self.bundle(&referrer) {
-                Ok(Some(bundle)) => candidates.push(Candidate {
-                    origin: referrer.digest,
-                    bundle: Ok(bundle),
-                }),
-                Ok(None) => {}
-                Err(error) => {
-                    candidates.push(Candidate {
-                        origin: referrer.digest,
-                        bundle: Err(error.to_string()),
-                    });
-                }
+            match self.signatures(&referrer, &mut left) {
+                Ok(found) => candidates.extend(found),
+                Err(error) => candidates.push(Candidate::unreadable(referrer.digest, error.to_string())),
             }
         }
+        candidates.truncate(MAX_SIGNATURES);
         Ok(candidates)
+    }
+
+    fn manifest(&self, subject: &Digest) -> Option<Vec<u8>> {
+        let described = self.describe(subject).ok()?;
+        self.read_document(&described).ok()
+    }
+
+    fn history(&self) -> Option<TrustHistory> {
+        Some(self.trust_history())
     }
 }

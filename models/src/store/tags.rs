@@ -8,6 +8,7 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use super::{Store, StoreError};
 use crate::annotation;
 use crate::descriptor::Descriptor;
+use crate::digest::Digest;
 use crate::manifest::Index;
 use crate::reference::Reference;
 
@@ -39,10 +40,7 @@ impl Entry {
 
     /// Whether this is a list of referrers rather than an artifact.
     fn is_referrers_list(&self) -> bool {
-        let is_hex = |hex: &str| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
-        self.name
-            .as_ref()
-            .is_some_and(|name| name.strip_prefix("sha256-").is_some_and(is_hex))
+        self.name.as_deref().and_then(referrers_subject).is_some()
     }
 }
 
@@ -92,12 +90,15 @@ impl Store {
     /// When the reference has no tag or has a digest, the store lacks the manifest, or it cannot be written.
     pub fn tag(&self, reference: &Reference, descriptor: &Descriptor) -> Result<(), StoreError> {
         let name = tag_name(reference)?;
-        if !self.contains(&descriptor.digest) {
-            return Err(StoreError::BlobMissing {
-                digest: descriptor.digest,
-            });
-        }
-        self.update_index(|index| set_entry(index, &name, descriptor))
+        self.try_update_index(|index| {
+            // Looked at only now that nothing is being removed.
+            let digest = descriptor.digest;
+            self.contains(&digest)
+                .then_some(())
+                .ok_or(StoreError::BlobMissing { digest })?;
+            set_entry(index, &name, descriptor);
+            Ok(())
+        })
     }
 
     /// Removes the tag of `reference`; the blobs stay.
@@ -162,7 +163,7 @@ impl Store {
         &self,
         change: impl FnOnce(&mut Index) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.check_writable()?;
+        let _gate = self.share_gate()?;
         let _lock = self.lock_index()?;
         let mut index = self.read_index()?;
         let outcome = change(&mut index)?;
@@ -203,7 +204,13 @@ pub(super) fn set_entry(index: &mut Index, name: &str, descriptor: &Descriptor) 
     }
 }
 
-fn tag_name(reference: &Reference) -> Result<String, StoreError> {
+/// What a list of referrers called `name` is about: `sha256-<hex>`, with or without a repository before it.
+pub(super) fn referrers_subject(name: &str) -> Option<Digest> {
+    let tag = name.rsplit(':').next().unwrap_or(name);
+    format!("sha256:{}", tag.strip_prefix("sha256-")?).parse().ok()
+}
+
+pub(super) fn tag_name(reference: &Reference) -> Result<String, StoreError> {
     let not_a_tag = || StoreError::NotATag {
         reference: reference.to_string(),
     };

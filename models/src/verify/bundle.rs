@@ -1,20 +1,17 @@
-//! Sigstore bundles (v0.3) made with a plain key, with or without a transparency log entry.
+//! Sigstore bundles (v0.3) as JSON: what is claimed in one, and the form in which this crate writes its own.
 //!
-//! The log entry of such a bundle proves when, not who; key rules do not ask for it. Bundles with a certificate are
-//! recognised and refused here: they belong to keyless rules.
+//! Nothing here is proven but by [`Claimed::open`], which checks the signature of a plain key.
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::dsse::Envelope;
-use super::statement::Statement;
-use crate::digest::Digest;
 use crate::key::PublicKey;
 use crate::media_type;
 
-/// Largest signature bundle that is read, in bytes: twenty times what a keyless one with all its proofs has.
-pub const MAX_BUNDLE_BYTES: u64 = 256 << 10;
-const MAX_BUNDLE_LEN: usize = 256 << 10;
+/// Largest signature bundle that is read, in bytes: provenance runs to some hundred kilobytes.
+pub const MAX_BUNDLE_BYTES: u64 = 1 << 20;
+const MAX_BUNDLE_LEN: usize = 1 << 20;
 
 /// The JSON form of a bundle that this crate writes.
 #[derive(Debug, Serialize)]
@@ -55,11 +52,11 @@ impl KeyBundle {
 /// A bundle as anybody may have written it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Claimed {
+pub(super) struct Claimed {
     media_type: String,
     verification_material: ClaimedMaterial,
     dsse_envelope: Option<Envelope>,
-    message_signature: Option<IgnoredAny>,
+    message_signature: Option<ClaimedMessage>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,50 +65,106 @@ struct ClaimedMaterial {
     public_key: Option<KeyHint>,
     certificate: Option<IgnoredAny>,
     x509_certificate_chain: Option<IgnoredAny>,
-    #[serde(default, rename = "tlogEntries")]
-    _tlog_entries: Option<IgnoredAny>,
-    #[serde(default, rename = "timestampVerificationData")]
-    _timestamps: Option<IgnoredAny>,
+    #[serde(default)]
+    tlog_entries: Option<Vec<IgnoredAny>>,
+    #[serde(default)]
+    timestamp_verification_data: Option<ClaimedTimestamps>,
 }
 
-/// Checks that the bundle `bytes` signs the manifest `subject` with one of `keys`; returns the position of that key.
-pub(super) fn check(bytes: &[u8], subject: &Digest, keys: &[&PublicKey]) -> Result<usize, BundleError> {
-    if bytes.len() > MAX_BUNDLE_LEN {
-        return Err(BundleError::TooLarge);
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClaimedTimestamps {
+    #[serde(default)]
+    rfc3161_timestamps: Option<Vec<IgnoredAny>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClaimedMessage {
+    signature: String,
+}
+
+/// What a plain key signed.
+pub(super) enum Opened {
+    /// An in-toto statement, as JSON.
+    Statement(Vec<u8>),
+    /// The manifest's own bytes.
+    Message,
+}
+
+impl Claimed {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
+        if bytes.len() > MAX_BUNDLE_LEN {
+            return Err(BundleError::TooLarge);
+        }
+        serde_json::from_slice(bytes).map_err(|error| BundleError::Json(error.to_string()))
     }
-    let claimed: Claimed = serde_json::from_slice(bytes).map_err(|error| BundleError::Json(error.to_string()))?;
-    if !media_type::is_sigstore_bundle(&claimed.media_type) {
-        return Err(BundleError::MediaType {
-            found: claimed.media_type.chars().take(128).collect(),
-        });
+
+    /// The statement that the envelope claims to hold; nothing of it is proven.
+    pub(super) fn statement(&self) -> Option<Vec<u8>> {
+        self.dsse_envelope.as_ref().and_then(Envelope::claimed_payload)
     }
-    let material = claimed.verification_material;
-    if material.certificate.is_some() || material.x509_certificate_chain.is_some() {
-        return Err(BundleError::Keyless);
+
+    /// Whether it was made with a certificate.
+    pub(super) fn is_keyless(&self) -> bool {
+        let material = &self.verification_material;
+        material.certificate.is_some() || material.x509_certificate_chain.is_some()
     }
-    let hint = material.public_key.ok_or(BundleError::NoKeyHint)?.hint;
-    let envelope = claimed.dsse_envelope.filter(|_| claimed.message_signature.is_none());
-    let envelope = envelope.ok_or(BundleError::NoEnvelope)?;
-    let hinted = keys
-        .iter()
-        .position(|key| hint == key.hint() || hint == key.fingerprint());
-    let (payload, position) = match hinted {
-        None if !hint.is_empty() => {
+
+    /// Whether it brings log entries or timestamps.
+    pub(super) fn has_evidence(&self) -> bool {
+        let some = |list: &Option<Vec<IgnoredAny>>| list.as_ref().is_some_and(|list| !list.is_empty());
+        let stamps = self.verification_material.timestamp_verification_data.as_ref();
+        some(&self.verification_material.tlog_entries) || stamps.is_some_and(|stamps| some(&stamps.rfc3161_timestamps))
+    }
+
+    /// Refuses bundles that say nothing, or two things of which readers might see different ones.
+    pub(super) fn check_content(&self) -> Result<(), BundleError> {
+        let is_one = self.dsse_envelope.is_some() != self.message_signature.is_some();
+        is_one.then_some(()).ok_or(BundleError::NoEnvelope)
+    }
+
+    /// Refuses bundles that `key` cannot have made, by what they say of themselves.
+    pub(super) fn check_made_with(&self, key: &PublicKey) -> Result<(), BundleError> {
+        if !media_type::is_sigstore_bundle(&self.media_type) {
+            return Err(BundleError::MediaType {
+                found: self.media_type.chars().take(128).collect(),
+            });
+        }
+        if self.is_keyless() {
+            return Err(BundleError::Keyless);
+        }
+        let hint = &self
+            .verification_material
+            .public_key
+            .as_ref()
+            .ok_or(BundleError::NoKeyHint)?
+            .hint;
+        self.check_content()?;
+        if !hint.is_empty() && !key.is_called(hint) {
             return Err(BundleError::OtherKey {
                 hint: hint.chars().take(80).collect(),
             });
         }
-        None => envelope.open(keys)?,
-        Some(position) => {
-            let key: Vec<_> = keys.get(position).copied().into_iter().collect();
-            (envelope.open(&key)?.0, position)
+        Ok(())
+    }
+
+    /// What `key` signed. `manifest` is the artifact's manifest, for signatures over its bytes.
+    pub(super) fn open(&self, key: &PublicKey, manifest: Option<&[u8]>) -> Result<Opened, BundleError> {
+        self.check_made_with(key)?;
+        if let Some(envelope) = &self.dsse_envelope {
+            return envelope.open(key).map(Opened::Statement);
         }
-    };
-    Statement::check(&payload, subject)?;
-    Ok(position)
+        let message = self.message_signature.as_ref().ok_or(BundleError::NoEnvelope)?;
+        let manifest = manifest.ok_or(BundleError::NoManifest)?;
+        let signature = super::dsse::decode(&message.signature, "signature")?;
+        key.verifies(manifest, &signature)
+            .then_some(Opened::Message)
+            .ok_or(BundleError::WrongKey)
+    }
 }
 
-/// Why a bundle is not a good signature. The text is for the explanation in [`super::VerifyError`].
+/// Why a signature by a key does not count. The text is for the explanation in [`super::VerifyError`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BundleError {
     #[error("it is larger than any signature")]
@@ -122,9 +175,11 @@ pub(crate) enum BundleError {
     MediaType { found: String },
     #[error("it was made with a certificate, which key rules do not accept")]
     Keyless,
+    #[error("it was made with a bare key, which keyless rules do not accept")]
+    Bare,
     #[error("it names no key")]
     NoKeyHint,
-    #[error("it has no DSSE envelope")]
+    #[error("it has no DSSE envelope, or not that alone")]
     NoEnvelope,
     #[error("it was made with the key {hint}, which the rule does not name")]
     OtherKey { hint: String },
@@ -138,8 +193,14 @@ pub(crate) enum BundleError {
     WrongKey,
     #[error("its payload is not an in-toto statement")]
     NotAStatement,
-    #[error("it is an attestation of {found:?}, not a signature")]
-    Predicate { found: String },
     #[error("it signs another manifest")]
     OtherSubject,
+    #[error("the manifest, which it signs directly, is not at hand")]
+    NoManifest,
+    #[error("it is in no transparency log, which the rule requires")]
+    NotLogged,
+    #[error("its form has no place for what the rule requires")]
+    Form,
+    #[error("its list of files does not fit the artifact: {0}")]
+    Model(String),
 }

@@ -10,7 +10,7 @@ use crate::key::PublicKey;
 /// Payload type of in-toto statements.
 pub(crate) const IN_TOTO: &str = "application/vnd.in-toto+json";
 
-/// A payload and its signature. The payload is not readable before [`Envelope::open`] has checked one.
+/// A payload and its signature. The payload is a claim before [`Envelope::open`] has checked it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Envelope {
@@ -41,8 +41,13 @@ impl Envelope {
         }
     }
 
-    /// The payload, if one of `keys` made the signature; and the position of that key.
-    pub(super) fn open(&self, keys: &[&PublicKey]) -> Result<(Vec<u8>, usize), BundleError> {
+    /// The payload without any check.
+    pub(super) fn claimed_payload(&self) -> Option<Vec<u8>> {
+        decode(&self.payload, "payload").ok()
+    }
+
+    /// The payload, if `key` made the signature.
+    pub(super) fn open(&self, key: &PublicKey) -> Result<Vec<u8>, BundleError> {
         if self.payload_type != IN_TOTO {
             return Err(BundleError::PayloadType {
                 found: self.payload_type.chars().take(128).collect(),
@@ -53,13 +58,17 @@ impl Envelope {
                 count: self.signatures.len(),
             });
         };
-        let decode = |text: &str, field| STANDARD.decode(text).map_err(|_| BundleError::Base64 { field });
         let payload = decode(&self.payload, "payload")?;
         let signature = decode(&signature.sig, "signature")?;
         let message = pae(&self.payload_type, &payload);
-        let key = keys.iter().position(|key| key.verifies(&message, &signature));
-        Ok((payload, key.ok_or(BundleError::WrongKey)?))
+        key.verifies(&message, &signature)
+            .then_some(payload)
+            .ok_or(BundleError::WrongKey)
     }
+}
+
+pub(super) fn decode(text: &str, field: &'static str) -> Result<Vec<u8>, BundleError> {
+    STANDARD.decode(text).map_err(|_| BundleError::Base64 { field })
 }
 
 /// The bytes that are signed: DSSE's pre-authentication encoding.

@@ -1,5 +1,9 @@
 //! Why the trust policy refuses an artifact.
 
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
 use crate::digest::Digest;
 use crate::reference::Reference;
 
@@ -58,6 +62,57 @@ pub enum VerifyError {
         #[source]
         source: SourceError,
     },
+    /// The rule names the digests that it lets in, and this is not one of them.
+    #[error("{reference} is refused: rule {rule:?} does not list {digest}")]
+    NotPinned {
+        /// The artifact.
+        reference: Reference,
+        /// Its manifest.
+        digest: Digest,
+        /// The rule that decided.
+        rule: String,
+    },
+    /// A rule is about artifact types, and nobody has the manifest that says the type.
+    #[error("{reference} is refused: rule {rule:?} is about artifact types, and the manifest is not at hand")]
+    ManifestUnknown {
+        /// The artifact.
+        reference: Reference,
+        /// Its manifest.
+        digest: Digest,
+        /// The rule that could not be told to match.
+        rule: String,
+    },
+    /// Something newer was accepted under the same name before.
+    #[error(
+        "{reference} is refused: it was signed {}, and what was accepted before at {newest}", signed(*.signed_at)
+    )]
+    Downgrade {
+        /// The artifact.
+        reference: Reference,
+        /// Its manifest.
+        digest: Digest,
+        /// When it was signed; `None` when nothing says so.
+        signed_at: Option<Timestamp>,
+        /// The newest time that was accepted under this name.
+        newest: Timestamp,
+    },
+    /// What was accepted before cannot be read.
+    #[error("{reference} is refused: {path} does not say what was accepted before")]
+    HistoryBroken {
+        /// The artifact.
+        reference: Reference,
+        /// The broken file.
+        path: PathBuf,
+    },
+    /// What was accepted before cannot be read or written.
+    #[error("{reference} is refused: the record of what was accepted before cannot be used")]
+    History {
+        /// The artifact.
+        reference: Reference,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// The policy says `allowUnsigned: false`.
     #[error("{reference} is refused: the trust policy does not allow unsigned artifacts on request")]
     UnsignedForbidden {
@@ -85,9 +140,24 @@ impl VerifyError {
             }
             Self::NoRule { name, .. } => Some(format!("add a rule whose `match` covers {name:?}")),
             Self::Unsigned { digest, .. } => Some(format!("sign {digest} with `dunlin sign`, or ask its publisher to")),
-            Self::Unsatisfied { .. } => Some("see `dunlin verify` for what became of each signature".to_owned()),
-            Self::Source { .. } => None,
+            Self::Unsatisfied { .. } => {
+                Some("see `dunlin verify --explain` for what became of each signature".to_owned())
+            }
+            Self::NotPinned { digest, rule, .. } => Some(format!(
+                "if it is to be used, add {digest} to `digests` of rule {rule:?}"
+            )),
+            Self::ManifestUnknown { .. } => Some("pull the artifact into the store first".to_owned()),
+            Self::Downgrade { .. } => Some(
+                "somebody may be offering an old version; if you want it, name it by digest or allow the downgrade"
+                    .to_owned(),
+            ),
+            Self::HistoryBroken { path, .. } => Some(format!("remove {} to forget what was accepted", path.display())),
+            Self::Source { .. } | Self::History { .. } => None,
             Self::UnsignedForbidden { .. } => Some("the policy's `allowUnsigned` decides this".to_owned()),
         }
     }
+}
+
+fn signed(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "at no known time".to_owned(), |at| format!("at {at}"))
 }

@@ -1,4 +1,4 @@
-//! Patterns over artifact names: `*` stands for any characters of one component, `**` for any number of components.
+//! Patterns over artifact names, and over the names of signers: `*` stands for any characters of one component, `**` for any number of components.
 
 /// Longest pattern, in bytes: longer than any name.
 const MAX_PATTERN_LEN: usize = 512;
@@ -32,16 +32,38 @@ impl Glob {
         if !pattern.chars().all(allowed) {
             return Err("a pattern holds names and '*' only, no tag or digest");
         }
+        // Names of artifacts are in lower case.
+        Ok(Self::tokens(&pattern.to_ascii_lowercase()))
+    }
+
+    /// The same for texts of any kind, which are compared exactly.
+    pub(super) fn text(pattern: &str) -> Result<Self, &'static str> {
+        if pattern.is_empty() {
+            return Err("a pattern must not be empty");
+        }
+        if pattern.len() > MAX_PATTERN_LEN {
+            return Err("a pattern has at most 512 bytes");
+        }
+        if pattern.contains("***") {
+            return Err("'*' and '**' are the only wildcards");
+        }
+        if pattern.chars().any(char::is_control) {
+            return Err("a pattern holds no control characters");
+        }
+        Ok(Self::tokens(pattern))
+    }
+
+    fn tokens(pattern: &str) -> Self {
         let mut tokens = Vec::new();
         let mut characters = pattern.chars().peekable();
         while let Some(character) = characters.next() {
             tokens.push(match character {
                 '*' if characters.next_if_eq(&'*').is_some() => Token::DoubleStar,
                 '*' => Token::Star,
-                literal => Token::Literal(literal.to_ascii_lowercase()),
+                literal => Token::Literal(literal),
             });
         }
-        Ok(Self(tokens))
+        Self(tokens)
     }
 
     /// Whether the whole of `name` matches. Time is pattern length times name length, whatever the pattern.

@@ -1,12 +1,17 @@
 //! Trust policies: ordered rules of which the first that matches a name decides. What no rule matches is refused.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
+use jiff::SignedDuration;
+
+use super::attestation::AttestationRequirement;
+use super::check::{Check, Signer};
 use super::glob::Glob;
+use super::keyless::KeylessPattern;
+use super::source::{Candidate, SignatureForm};
 use super::{reader, yaml};
-use crate::key::PublicKey;
+use crate::digest::Digest;
 
 /// Largest policy text, in bytes.
 const MAX_POLICY_BYTES: usize = 1 << 20;
@@ -20,48 +25,97 @@ pub enum Mode {
     Audit,
 }
 
+impl Mode {
+    /// As a policy writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Audit => "audit",
+        }
+    }
+}
+
 /// A checked policy: what `kind: TrustPolicy` of `dunlin.dev/v1alpha1` says.
 #[derive(Debug, Clone)]
 pub struct TrustPolicy {
     pub(super) name: Option<String>,
     pub(super) mode: Mode,
     pub(super) allow_unsigned: bool,
+    /// Oldest signing time that counts, before now.
+    pub(super) max_age: Option<SignedDuration>,
+    /// The ways in which the leaves of all rules check signatures, each once.
+    pub(super) checks: Vec<Check>,
+    pub(super) roots: Vec<String>,
     pub(super) rules: Vec<Rule>,
+    pub(super) hash: Digest,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub(super) name: String,
     pub(super) patterns: Vec<Glob>,
+    /// Empty for any.
+    pub(super) artifact_types: Vec<String>,
+    /// Empty for any.
+    pub(super) digests: Vec<Digest>,
+    pub(super) mode: Option<Mode>,
+    pub(super) allow_downgrade: bool,
     pub(super) require: Requirement,
-    pub(super) keys: Vec<PublicKey>,
+    pub(super) leaves: Vec<Leaf>,
 }
 
-/// Who must have signed.
+/// What must be there.
 #[derive(Debug, Clone)]
 pub(super) enum Requirement {
-    /// The key at this position of the rule's list.
-    Key(usize),
-    /// That many of the entries; `any` and `all` are its ends.
-    AtLeast { count: usize, of: Vec<Requirement> },
+    /// The signature at this position of the rule's leaves.
+    Leaf(usize),
+    /// That many of the entries; `any` and `all` are its ends. A threshold counts different signers.
+    AtLeast {
+        count: usize,
+        of: Vec<Requirement>,
+        distinct: bool,
+    },
 }
 
-impl Requirement {
-    pub(super) fn at_least(count: usize, of: Vec<Self>) -> Self {
-        Self::AtLeast { count, of }
-    }
+/// One signature, and what it must say.
+#[derive(Debug, Clone)]
+pub(super) struct Leaf {
+    /// Position in the policy's checks.
+    pub(super) check: usize,
+    /// Who of those that the check lets pass; `None` for keys.
+    pub(super) signer: Option<KeylessPattern>,
+    pub(super) what: What,
+}
 
-    /// Whether good signatures of `keys` are enough. Nesting is bounded by the reader.
-    pub(super) fn is_satisfied(&self, keys: &BTreeSet<usize>) -> bool {
-        match self {
-            Self::Key(key) => keys.contains(key),
-            Self::AtLeast { count, of } => of.iter().filter(|entry| entry.is_satisfied(keys)).count() >= *count,
+/// What a signature must say.
+#[derive(Debug, Clone)]
+pub(super) enum What {
+    Signature,
+    ModelSigning,
+    Attestation(AttestationRequirement),
+}
+
+impl Leaf {
+    /// Whether this is one of the signers that the leaf accepts.
+    pub(super) fn check_signer(&self, signer: &Signer) -> Result<(), String> {
+        match (&self.signer, signer) {
+            (None, Signer::Key(_)) => Ok(()),
+            (
+                Some(pattern),
+                Signer::Keyless {
+                    identity,
+                    issuer,
+                    claims,
+                },
+            ) => pattern.check(identity, issuer, claims),
+            _ => Err("it was made in another way than the rule asks for".to_owned()),
         }
     }
 }
 
 impl TrustPolicy {
-    /// Parses a policy in YAML (or JSON, which is YAML). Key files are relative to `folder`, the policy's own.
+    /// Parses a policy in YAML (or JSON, which is YAML). Files of keys and roots are relative to `folder`, the policy's own.
     ///
     /// # Errors
     /// All faults at once, each with its line; a syntax error alone.
@@ -73,7 +127,7 @@ impl TrustPolicy {
             line: error.location().map(|location| location.line()),
             message: error.to_string(),
         })?;
-        reader::read(&root, folder).map_err(|faults| PolicyError::Faults { faults })
+        reader::read(text, &root, folder).map_err(|faults| PolicyError::Faults { faults })
     }
 
     /// The name in its metadata.
@@ -82,7 +136,7 @@ impl TrustPolicy {
         self.name.as_deref()
     }
 
-    /// Whether refusals stop artifacts.
+    /// Whether refusals stop artifacts, where a rule does not say otherwise.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
@@ -94,35 +148,77 @@ impl TrustPolicy {
         self.allow_unsigned
     }
 
-    /// The rule that decides on artifacts called `name`.
-    pub(super) fn rule_for(&self, name: &str) -> Option<&Rule> {
-        self.rules
-            .iter()
-            .find(|rule| rule.patterns.iter().any(|pattern| pattern.matches(name)))
+    /// A hash over the policy's text, its keys and its roots: a verdict is of one such hash.
+    #[must_use]
+    pub fn hash(&self) -> &Digest {
+        &self.hash
+    }
+
+    pub(super) fn mode_of(&self, rule: &Rule) -> Mode {
+        rule.mode.unwrap_or(self.mode)
+    }
+
+    /// The rule of that name.
+    pub(super) fn rule_named(&self, name: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.name == name)
     }
 }
 
 impl Rule {
-    /// The requirement in words, keys by fingerprint.
-    pub(super) fn describe(&self) -> String {
-        self.describe_part(&self.require)
+    /// Whether a candidate may need the manifest: model signatures, and signatures over its bytes.
+    pub(super) fn needs_manifest(&self, candidates: &[Candidate]) -> bool {
+        let models = self.leaves.iter().any(|leaf| matches!(leaf.what, What::ModelSigning));
+        let message = |candidate: &Candidate| {
+            let Ok(SignatureForm::Bundle(bytes)) = &candidate.signature else {
+                return false;
+            };
+            bytes.windows(16).any(|window| window == b"messageSignature")
+        };
+        models || candidates.iter().any(message)
     }
 
-    fn describe_part(&self, part: &Requirement) -> String {
+    /// The requirement in words, keys by fingerprint.
+    pub(super) fn describe(&self, policy: &TrustPolicy) -> String {
+        self.describe_part(&self.require, policy)
+    }
+
+    pub(super) fn describe_part(&self, part: &Requirement, policy: &TrustPolicy) -> String {
         match part {
-            Requirement::Key(key) => self
-                .keys
-                .get(*key)
-                .map(|key| format!("key {}", key.fingerprint()))
+            Requirement::Leaf(leaf) => self
+                .leaves
+                .get(*leaf)
+                .map(|leaf| describe(leaf, policy))
                 .unwrap_or_default(),
-            Requirement::AtLeast { of, .. } if of.len() == 1 => {
-                of.first().map(|only| self.describe_part(only)).unwrap_or_default()
-            }
-            Requirement::AtLeast { count, of } => {
-                let parts: Vec<_> = of.iter().map(|part| self.describe_part(part)).collect();
+            Requirement::AtLeast { of, .. } if of.len() == 1 => of
+                .first()
+                .map(|only| self.describe_part(only, policy))
+                .unwrap_or_default(),
+            Requirement::AtLeast { count, of, .. } => {
+                let parts: Vec<_> = of.iter().map(|part| self.describe_part(part, policy)).collect();
                 format!("{count} of ({})", parts.join(", "))
             }
         }
+    }
+}
+
+fn describe(leaf: &Leaf, policy: &TrustPolicy) -> String {
+    let root = |number: usize| policy.roots.get(number).cloned().unwrap_or_default();
+    let who = match (policy.checks.get(leaf.check), &leaf.signer) {
+        (Some(Check::Key(check)), _) => {
+            let logged = check.root.as_ref().filter(|_| check.logged);
+            let logged = logged.map(|(number, _)| format!(" logged in {}", root(*number)));
+            format!("key {}{}", check.key.fingerprint(), logged.unwrap_or_default())
+        }
+        (Some(Check::Keyless(check)), Some(signer)) => {
+            let (identity, issuer) = (&signer.identity.text, &signer.issuer.text);
+            format!("{identity} by {issuer} in {}", root(check.root.0))
+        }
+        _ => String::new(),
+    };
+    match &leaf.what {
+        What::Signature => who,
+        What::ModelSigning => format!("a model signature of {who}"),
+        What::Attestation(wanted) => format!("an attestation {} of {who}", wanted.predicate_type),
     }
 }
 

@@ -1,12 +1,19 @@
-//! in-toto statements (v1) that say "this manifest is signed", in the form that cosign 3 writes.
+//! in-toto statements about a manifest: plain signatures as cosign 3 writes them, model signatures, and attestations.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::bundle::BundleError;
+use super::model_signing;
+use crate::annotation;
 use crate::descriptor::{Annotations, null_as_default};
 use crate::digest::Digest;
+use crate::manifest::Manifest;
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
+/// The same fields under an older name; attestations of older tools have it.
+const STATEMENT_OLD: &str = "https://in-toto.io/Statement/v0.1";
 /// Predicate of a plain signature, as opposed to an attestation about something.
 pub(crate) const COSIGN_SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 
@@ -19,7 +26,7 @@ pub(crate) struct Statement {
     subject: Vec<Subject>,
     predicate_type: String,
     #[serde(default)]
-    predicate: serde_json::Value,
+    predicate: Value,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,9 +48,20 @@ struct DigestSet {
     sha256: Option<String>,
 }
 
+/// What was signed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Content {
+    /// The artifact itself.
+    Signature,
+    /// All files of the artifact, in a model signature.
+    Model,
+    /// A claim about the artifact.
+    Attestation { predicate_type: String, predicate: Value },
+}
+
 impl Statement {
-    /// A signature of the manifest `subject`.
-    pub(crate) fn signature(subject: &Digest, annotations: &Annotations) -> Self {
+    /// A statement about the manifest `subject`.
+    pub(crate) fn new(subject: &Digest, annotations: &Annotations, predicate_type: &str, predicate: Value) -> Self {
         let subject = Subject {
             name: String::new(),
             digest: DigestSet {
@@ -54,27 +72,70 @@ impl Statement {
         Self {
             kind: STATEMENT.to_owned(),
             subject: vec![subject],
-            predicate_type: COSIGN_SIGN.to_owned(),
-            predicate: serde_json::Value::Object(serde_json::Map::new()),
+            predicate_type: predicate_type.to_owned(),
+            predicate,
         }
     }
 
-    /// Checks that `payload`, whose signature is good, signs the manifest `subject`.
-    pub(super) fn check(payload: &[u8], subject: &Digest) -> Result<(), BundleError> {
+    /// A signature of the manifest `subject`.
+    pub(crate) fn signature(subject: &Digest, annotations: &Annotations) -> Self {
+        Self::new(subject, annotations, COSIGN_SIGN, Value::Object(serde_json::Map::new()))
+    }
+
+    /// Parses what claims to be a statement.
+    pub(super) fn parse(payload: &[u8]) -> Result<Self, BundleError> {
         let statement: Self = serde_json::from_slice(payload).map_err(|_| BundleError::NotAStatement)?;
-        if statement.kind != STATEMENT {
-            return Err(BundleError::NotAStatement);
-        }
-        if statement.predicate_type != COSIGN_SIGN {
-            return Err(BundleError::Predicate {
-                found: statement.predicate_type.chars().take(128).collect(),
-            });
+        let is_known =
+            statement.kind == STATEMENT || (statement.kind == STATEMENT_OLD && statement.predicate_type != COSIGN_SIGN);
+        is_known.then_some(statement).ok_or(BundleError::NotAStatement)
+    }
+
+    pub(super) fn predicate_type(&self) -> &str {
+        &self.predicate_type
+    }
+
+    /// The digest of the only subject, which in a model signature is no manifest.
+    pub(super) fn only_subject(&self) -> Option<Digest> {
+        let [subject] = self.subject.as_slice() else {
+            return None;
+        };
+        format!("sha256:{}", subject.digest.sha256.as_ref()?).parse().ok()
+    }
+
+    /// What this statement, whose signature is good, says of the manifest `subject`; and when it says that it was made.
+    pub(super) fn content(
+        self,
+        subject: &Digest,
+        manifest: Option<&Manifest>,
+    ) -> Result<(Content, Option<Timestamp>), BundleError> {
+        if self.predicate_type == model_signing::PREDICATE_TYPE {
+            let root = self.only_subject().ok_or(BundleError::OtherSubject)?;
+            let manifest = manifest.ok_or(BundleError::NoManifest)?;
+            model_signing::check(&self.predicate, &root, manifest).map_err(BundleError::Model)?;
+            return Ok((Content::Model, None));
         }
         let hex = subject.hex();
-        let named = statement
+        let named = self
             .subject
             .iter()
-            .any(|named| named.digest.sha256.as_ref() == Some(&hex));
-        named.then_some(()).ok_or(BundleError::OtherSubject)
+            .find(|named| named.digest.sha256.as_ref() == Some(&hex));
+        let named = named.ok_or(BundleError::OtherSubject)?;
+        let signed_at = named.annotations.get(annotation::SIGNED_AT);
+        let signed_at = signed_at.and_then(|text| text.parse().ok());
+        if self.predicate_type == COSIGN_SIGN {
+            return Ok((Content::Signature, signed_at));
+        }
+        let Self {
+            predicate_type,
+            predicate,
+            ..
+        } = self;
+        Ok((
+            Content::Attestation {
+                predicate_type,
+                predicate,
+            },
+            signed_at,
+        ))
     }
 }

@@ -17,7 +17,7 @@ pub enum Verdict {
     Signed {
         /// The rule that decided.
         rule: String,
-        /// Fingerprints of the keys whose signatures are good.
+        /// Who signed: fingerprints of keys, and `identity (issuer)` of signers without one.
         keys: Vec<String>,
     },
     /// The user asked for it to be used unsigned, and the policy does not forbid that.
@@ -32,7 +32,7 @@ pub enum Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Signed { rule, keys } => write!(f, "signed (rule {rule:?}, keys {})", keys.join(", ")),
+            Self::Signed { rule, keys } => write!(f, "signed (rule {rule:?}, by {})", keys.join(", ")),
             Self::AllowedUnsigned => f.write_str("unsigned, allowed by request"),
             Self::Audited { reason } => write!(f, "would be refused: {reason}"),
         }
@@ -145,6 +145,13 @@ impl Verified<Index> {
             .iter()
             .map(|manifest| self.derive(manifest.clone()))
             .collect()
+    }
+}
+
+impl Verified<Descriptor> {
+    /// `file`, which was found inside the bytes of this blob after all of them had matched its digest.
+    pub(crate) fn containing(&self, file: Descriptor) -> Self {
+        self.derive(file)
     }
 }
 

@@ -25,8 +25,8 @@ pub(super) enum Value {
     Text(String),
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
-    /// A number that is no count; nothing in a policy wants one.
-    Number,
+    /// A number that is no count.
+    Number(f64),
 }
 
 impl Value {
@@ -35,7 +35,7 @@ impl Value {
         match self {
             Self::Null => "nothing",
             Self::Bool(_) => "true or false",
-            Self::Count(_) | Self::Number => "a number",
+            Self::Count(_) | Self::Number(_) => "a number",
             Self::Text(_) => "a text",
             Self::List(_) => "a list",
             Self::Map(_) => "a map",
@@ -105,11 +105,13 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(u64::try_from(value).map_or(Value::Number, Value::Count))
+        // Smaller ones are below everything that a policy compares.
+        let number = || i32::try_from(value).map_or(f64::NEG_INFINITY, f64::from);
+        Ok(u64::try_from(value).map_or_else(|_| Value::Number(number()), Value::Count))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-        Ok(Value::Number)
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::Number(value))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

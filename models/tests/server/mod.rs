@@ -1,6 +1,7 @@
 //! A registry that does what a test tells it to: serves a store's content, and lies, stalls or floods where asked.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod depot;
 pub(crate) mod published;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,16 @@ pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
+    pub(crate) range: Option<(usize, usize)>,
+    pub(crate) content_range: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Request {
+    /// The path without query.
+    pub(crate) fn plain_path(&self) -> &str {
+        self.path.split('?').next().unwrap_or_default()
+    }
 }
 
 /// What to answer.
@@ -29,6 +40,12 @@ pub(crate) enum Reply {
     Endless,
     /// 200 announcing so many bytes, but only these come before the connection ends.
     Short(usize, Vec<u8>),
+    /// The same with another status and headers.
+    Cut(u16, Vec<(&'static str, String)>, usize, Vec<u8>),
+    /// 200, and then a byte now and then.
+    Drip(Vec<u8>),
+    /// Nothing at all, while the connection stays.
+    Hang,
     /// 200 announcing one byte, and then nothing.
     Silent,
 }
@@ -62,6 +79,16 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_cutting(Vec::new(), handler).await
+    }
+
+    /// Like `start`, but the connection of the first request of each of these methods that sends more than so many bytes
+    /// ends after them. The handler sees what came, and its answer is not sent.
+    pub(crate) async fn start_cutting(
+        cuts: Vec<(&'static str, usize)>,
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let cuts: Cuts = Arc::new(Mutex::new(cuts));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -70,7 +97,12 @@ impl Server {
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&handler), Arc::clone(&requests)));
+                connections.spawn(serve(
+                    stream,
+                    Arc::clone(&handler),
+                    Arc::clone(&requests),
+                    Arc::clone(&cuts),
+                ));
             }
         });
         Self {
@@ -90,11 +122,19 @@ impl Server {
     }
 }
 
-async fn serve(stream: TcpStream, handler: Arc<Handler>, log: Arc<Mutex<Vec<Request>>>) {
+type Cuts = Arc<Mutex<Vec<(&'static str, usize)>>>;
+
+async fn serve(stream: TcpStream, handler: Arc<Handler>, log: Arc<Mutex<Vec<Request>>>, cuts: Cuts) {
     let mut stream = BufReader::new(stream);
-    while let Some(request) = read_request(&mut stream).await {
-        log.lock().unwrap().push(request.clone());
+    while let Some((request, is_cut)) = read_request(&mut stream, &cuts).await {
+        log.lock().unwrap().push(Request {
+            body: Vec::new(),
+            ..request.clone()
+        });
         let reply = handler(&request);
+        if is_cut {
+            return;
+        }
         // A client that has seen enough hangs up, which is no fault of the server.
         if !write_reply(&mut stream, &request, reply).await.unwrap_or(false) {
             return;
@@ -102,12 +142,13 @@ async fn serve(stream: TcpStream, handler: Arc<Handler>, log: Arc<Mutex<Vec<Requ
     }
 }
 
-async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Request> {
+async fn read_request(stream: &mut BufReader<TcpStream>, cuts: &Cuts) -> Option<(Request, bool)> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok().filter(|&n| n > 0)?;
     let mut words = line.split_whitespace();
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let (mut authorization, mut length) = (None, 0);
+    let (mut authorization, mut length, mut range, mut content_range) = (None, 0, None, None);
+    let mut chunked = false;
     loop {
         let mut header = String::new();
         stream.read_line(&mut header).await.ok()?;
@@ -117,16 +158,32 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Request> {
         match name.to_ascii_lowercase().as_str() {
             "authorization" => authorization = Some(value.to_owned()),
             "content-length" => length = value.parse().ok()?,
+            "content-range" => content_range = Some(value.to_owned()),
+            "transfer-encoding" => chunked = true,
+            "range" => {
+                let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
+                range = Some((first.parse().ok()?, last.parse().ok()?));
+            }
             _ => {}
         }
     }
-    let mut body = vec![0; length];
+    assert!(!chunked, "the client must announce what it sends");
+    let cut = {
+        let mut cuts = cuts.lock().unwrap();
+        let found = cuts.iter().position(|(cut, limit)| *cut == method && *limit < length);
+        found.map(|position| cuts.remove(position).1)
+    };
+    let mut body = vec![0; cut.unwrap_or(length)];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Request {
+    let request = Request {
         method,
         path,
         authorization,
-    })
+        range,
+        content_range,
+        body,
+    };
+    Some((request, cut.is_some()))
 }
 
 /// Returns whether the connection can be used again.
@@ -155,7 +212,26 @@ async fn write_reply(stream: &mut BufReader<TcpStream>, request: &Request, reply
             }
         }
         Reply::Short(announced, body) => {
-            let head = format!("HTTP/1.1 200 Test\r\ncontent-length: {announced}\r\n\r\n");
+            let reply = Reply::Cut(200, Vec::new(), announced, body);
+            Box::pin(write_reply(stream, request, reply)).await
+        }
+        Reply::Drip(body) => {
+            let head = format!("HTTP/1.1 200 Test\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all(head.as_bytes()).await?;
+            for byte in body {
+                stream.write_all(&[byte]).await?;
+                stream.flush().await?;
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+            Ok(false)
+        }
+        Reply::Hang => std::future::pending().await,
+        Reply::Cut(status, headers, announced, body) => {
+            let mut head = format!("HTTP/1.1 {status} Test\r\ncontent-length: {announced}\r\n");
+            for (name, value) in headers {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+            head.push_str("\r\n");
             stream.write_all(head.as_bytes()).await?;
             stream.write_all(&body).await?;
             stream.flush().await?;
@@ -206,8 +282,32 @@ impl Content {
         self.0.insert(format!("/v2/demo/echo/{path}"), reply);
     }
 
+    /// What an honest registry answers; parts where parts are asked for.
     pub(crate) fn answer(&self, request: &Request) -> Reply {
-        let path = request.path.split('?').next().unwrap_or_default();
-        self.0.get(path).cloned().unwrap_or_else(|| Reply::status(404))
+        let Some(reply) = self.0.get(request.plain_path()) else {
+            return Reply::status(404);
+        };
+        match (reply, request.range) {
+            (Reply::Whole(200, _, body), Some((first, last))) if request.method == "GET" => part(body, first, last),
+            _ => reply.clone(),
+        }
     }
+
+    /// The body kept under `path`.
+    pub(crate) fn body(&self, path: &str) -> &[u8] {
+        match self.0.get(path) {
+            Some(Reply::Whole(_, _, body)) => body,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+}
+
+/// 206 with the bytes from `first` to `last`, or 416.
+pub(crate) fn part(body: &[u8], first: usize, last: usize) -> Reply {
+    let end = last.saturating_add(1).min(body.len());
+    if first >= end {
+        return Reply::with(416, "content-range", &format!("bytes */{}", body.len()));
+    }
+    let range = format!("bytes {first}-{}/{}", end - 1, body.len());
+    Reply::Whole(206, vec![("content-range", range)], body[first..end].to_vec())
 }

@@ -35,6 +35,41 @@ pub(crate) fn published() -> Published {
     }
 }
 
+/// A signed model at its publisher, whose one layer has `len` bytes that nothing compresses.
+pub(crate) fn published_model(len: usize) -> Published {
+    let (folder, store) = store();
+    let mut weights = b"GGUF\x03\0\0\0".to_vec();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    while weights.len() < len {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        weights.extend_from_slice(&(state ^ (state >> 29)).to_le_bytes());
+    }
+    weights.truncate(len);
+    let spec = dunlin_models::pack::ModelSpec {
+        files: vec![fixture::file(folder.path(), "model.gguf", &weights)],
+        ..Default::default()
+    };
+    let root = dunlin_models::pack::pack_model(&store, spec, &|_| {}).unwrap();
+    let key = key();
+    fixture::sign(&store, &root, &key);
+    let content = Content::of(&store, &root);
+    Published {
+        _folder: folder,
+        store,
+        root,
+        layer: Digest::of(&weights),
+        key,
+        content,
+    }
+}
+
+impl Published {
+    /// The path of the layer.
+    pub(crate) fn layer_path(&self) -> String {
+        format!("/v2/demo/echo/blobs/{}", self.layer)
+    }
+}
+
 pub(crate) fn config() -> RegistryConfig {
     RegistryConfig {
         plain_http_loopback: true,
