@@ -19,6 +19,9 @@ if [ "$mode" = test ]; then
   python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
   need docker-registry docker-registry
   need skopeo skopeo
+  need openssl openssl
+  need containerd containerd
+  need runc runc
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then
@@ -57,4 +60,8 @@ fi
 if [ "$mode" = test ]; then
   cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
   cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+  if ! command -v go >/dev/null 2>&1; then
+    echo "setup: Go 1.26 or newer builds the peers of the interoperability tests; a distribution's package is often older: install it from its own site" >&2
+    [ "${CI:-}" != true ] || exit 1
+  fi
 fi

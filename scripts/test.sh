@@ -26,6 +26,10 @@ cargo xtask guests
 cargo xtask fixtures
 cargo xtask guests --check
 
+step "the peers of the interoperability tests (Go)"
+cargo xtask tools --group interop
+cargo xtask tools --group containerd
+
 step "unit and black-box tests"
 cargo test --release --locked --workspace
 

@@ -10,17 +10,33 @@
     reason = "support code of tests"
 )]
 
+mod containerd;
+mod daemon;
+mod issuer;
 mod machine;
 mod npy;
 mod output;
+mod peer;
+mod publisher;
 mod registry;
 mod server;
+mod sigstore;
+mod tools;
+mod web;
 
+pub use containerd::{Containerd, ContainerdVersion};
+pub use daemon::{Daemon, free_port};
+pub use issuer::{OidcIssuer, TokenSigner};
 pub use machine::Machine;
 pub use npy::Npy;
 pub use output::Output;
-pub use registry::{RegistryServer, free_port};
+pub use peer::Peer;
+pub use publisher::Publisher;
+pub use registry::{Guard, Login, PASSWORD, RegistryKind, RegistryServer, USER, docker_config};
 pub use server::Server;
+pub use sigstore::Sigstore;
+pub use tools::tool;
+pub use web::{Answer, Asked, Web};
 
 use std::path::PathBuf;
 

@@ -1,5 +1,7 @@
 //! What a run of `dunlin` gave, with assertions that show all of it when they fail.
 
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
 
 /// Exit code and output of one run.
@@ -16,6 +18,26 @@ pub struct Output {
 }
 
 impl Output {
+    /// Runs a program to its end, without input.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn of(command: &mut Command) -> Self {
+        let words: Vec<_> = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        let line = words.join(" ");
+        let output = command.stdin(Stdio::null()).output();
+        let output = output.unwrap_or_else(|error| panic!("{line}: {error}"));
+        Self {
+            command: line,
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Asserts success.
     ///
     /// # Panics

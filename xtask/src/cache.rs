@@ -59,6 +59,11 @@ impl Cache {
         self.root.join("fixtures")
     }
 
+    /// `tools/`, one folder per tool and version.
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.root.join("tools")
+    }
+
     /// `guests/`, one file per guest and target.
     pub(crate) fn guests(&self) -> PathBuf {
         self.root.join("guests")

@@ -1,6 +1,9 @@
 //! The one error that reaches `main`: the failure of a subcommand, with its hint.
 
-use crate::{assets::AssetError, cache::CacheError, fixtures::FixtureError, guests::GuestError, venv::VenvError};
+use crate::{
+    assets::AssetError, cache::CacheError, fixtures::FixtureError, guests::GuestError, tools::ToolError,
+    venv::VenvError,
+};
 
 /// Failure of a subcommand. Transparent: the text is that of the error inside.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,9 @@ pub(crate) enum Failure {
     /// A guest could not be built.
     #[error(transparent)]
     Guest(#[from] GuestError),
+    /// A tool of the tests could not be built.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
 }
 
 impl Failure {
@@ -34,6 +40,7 @@ impl Failure {
             Self::Venv(error) => error.hint(),
             Self::Fixture(error) => error.hint(),
             Self::Guest(error) => error.hint(),
+            Self::Tool(error) => error.hint(),
             Self::Demo(_) => None,
         }
     }

@@ -1,4 +1,4 @@
-//! Project automation: `cargo xtask assets|venv|fixtures|guests|demo`.
+//! Project automation: `cargo xtask assets|venv|fixtures|guests|tools|demo`.
 //!
 //! One module per subcommand; each returns its own error, and only this file prints one.
 #![allow(
@@ -19,6 +19,7 @@ mod failure;
 mod fixtures;
 mod guests;
 mod output;
+mod tools;
 mod venv;
 
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     Demo,
     /// Build the WebAssembly guests of examples/ and tests/
     Guests(guests::Args),
+    /// Build the real clients, registries and servers that the tests run against
+    Tools(tools::Args),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +72,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Venv => println!("{}", venv::ensure(&cache)?.display()),
         Command::Fixtures(args) => fixtures::run(&cache, &args)?,
         Command::Guests(args) => guests::run(&cache, &args)?,
+        Command::Tools(args) => tools::run(&cache, &args)?,
         Command::Demo => demo::run(&cache).map_err(Failure::Demo)?,
     }
     Ok(())

@@ -13,6 +13,9 @@ use crate::{
     output::{Progress, last_line},
 };
 
+/// The file that an environment gets last.
+const COMPLETE: &str = ".complete";
+
 /// The environment could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VenvError {
@@ -55,29 +58,37 @@ pub(crate) fn requirements() -> PathBuf {
     repository().join("tests/fixtures/requirements.txt")
 }
 
-/// Makes sure that the environment exists and returns its Python.
+/// Makes sure that the environment of the fixtures exists and returns its Python.
 pub(crate) fn ensure(cache: &Cache) -> Result<PathBuf, VenvError> {
     let requirements = requirements();
     let digest = checksum::file(&requirements)?;
-    let folder = cache.root().join(format!("venv-{}", &digest[..12]));
-    let python = folder.join("bin/python");
-    let complete = folder.join(".complete");
     fs::create_dir_all(cache.root())?;
-    // An environment knows its own path, so it is made in place; the lock keeps a second maker out.
     let lock = fs::File::create(cache.root().join("venv.lock"))?;
     lock.lock()?;
-    if complete.exists() && runs(&python) {
+    ensure_at(&cache.root().join(format!("venv-{}", &digest[..12])), &requirements)
+}
+
+/// Makes sure that `folder` is an environment with `requirements` and returns its Python. An environment knows its own path,
+/// so it is made in place: the caller keeps a second maker out.
+pub(crate) fn ensure_at(folder: &Path, requirements: &Path) -> Result<PathBuf, VenvError> {
+    let python = folder.join("bin/python");
+    if is_complete(folder) {
         return Ok(python);
     }
     if folder.exists() {
-        fs::remove_dir_all(&folder)?;
+        fs::remove_dir_all(folder)?;
     }
     let progress = Progress::spinner("venv", "making the Python environment");
-    make(&folder)?;
-    install(&python, &requirements)?;
-    fs::write(&complete, &digest)?;
+    make(folder)?;
+    install(&python, requirements)?;
+    fs::write(folder.join(COMPLETE), checksum::file(requirements)?)?;
     progress.done(&folder.display().to_string());
     Ok(python)
+}
+
+/// Whether `folder` is an environment that was made to its end and still starts.
+pub(crate) fn is_complete(folder: &Path) -> bool {
+    folder.join(COMPLETE).exists() && runs(&folder.join("bin/python"))
 }
 
 /// Whether it starts: an upgrade of the host's Python leaves environments behind that do not.
