@@ -14,7 +14,7 @@ const PAGE_BYTES: u64 = 65_536;
 /// Compiled code, ready to be linked. Clones share it.
 #[derive(Clone)]
 pub struct Code {
-    inner: Arc<CodeInner>,
+    pub(crate) inner: Arc<CodeInner>,
 }
 
 pub(crate) struct CodeInner {
@@ -44,14 +44,6 @@ impl Code {
                 compiled,
             }),
         }
-    }
-
-    pub(crate) fn from_inner(inner: Arc<CodeInner>) -> Self {
-        Self { inner }
-    }
-
-    pub(crate) fn inner(&self) -> &Arc<CodeInner> {
-        &self.inner
     }
 
     pub(crate) fn compiled(&self) -> &Compiled {
@@ -120,6 +112,12 @@ impl Code {
                     .map(|export| (export.name(), matches!(export.ty(), ExternType::Func(_)))),
             ),
         }
+    }
+
+    /// Whether it imports or exports anything of WASI 0.3.
+    pub(crate) fn uses_wasi_03(&self) -> bool {
+        let is_03 = |name: &String| name.starts_with("wasi:") && name.contains("@0.3.");
+        self.imports().iter().any(is_03) || self.exports().iter().any(is_03)
     }
 
     /// Bytes of the largest memory that an instance starts with; `None` when that is not known before linking.

@@ -1,4 +1,4 @@
-//! [`CommandApp`]: a program that runs from start to end: a `wasi:cli/command` component or a preview 1 module. Every run
+//! [`CommandApp`]: a program that runs from start to end: a component of WASI 0.2 or 0.3, or a preview 1 module. Every run
 //! is a fresh instance; nothing of one is visible to the next.
 
 mod error;
@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 use dunlin_host_gpu::Scheduler;
 pub use error::RunError;
 use wasmtime::{AsContextMut as _, Store};
-use wasmtime_wasi::{I32Exit, p2::bindings::CommandPre};
+use wasmtime_wasi::{I32Exit, p2::bindings::CommandPre, p3::bindings::CommandPre as CommandPre03};
 
 use crate::{
     code::{Code, Compiled, World},
@@ -20,6 +20,8 @@ use crate::{
     stats::{Counters, InstanceStats},
     store::{State, StoreParts, new_store},
 };
+
+const RUN_02: &str = "wasi:cli/run@0.2.";
 
 /// How a command ended by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +51,7 @@ pub struct CommandApp {
 
 enum Pre {
     Component(CommandPre<State>),
+    Component03(CommandPre03<State>),
     Module(wasmtime::InstancePre<State>),
 }
 
@@ -68,13 +71,19 @@ impl CommandApp {
         }
         let pre = match code.compiled() {
             Compiled::Component(component) => {
-                let pre = link::component(engine, &code, component, *options)?;
-                Pre::Component(CommandPre::new(pre).map_err(|error| LinkError::Mismatch {
+                let linked = link::component(engine, &code, component, *options)?;
+                let is_02 = code.exports().iter().any(|export| export.starts_with(RUN_02));
+                let pre = if is_02 {
+                    CommandPre::new(linked).map(Pre::Component)
+                } else {
+                    CommandPre03::new(linked).map(Pre::Component03)
+                };
+                pre.map_err(|error| LinkError::Mismatch {
                     digest: code.digest().to_owned(),
                     source: error.into(),
-                })?)
+                })?
             }
-            Compiled::Module(module) => Pre::Module(link::module(engine, &code, module)?),
+            Compiled::Module(module) => Pre::Module(link::module(engine, &code, module, *options)?),
         };
         Ok(Self {
             engine: engine.clone(),
@@ -156,6 +165,13 @@ impl CommandApp {
                 let command = pre.instantiate_async(store.as_context_mut()).await?;
                 store.data().instance_started();
                 let ended = command.wasi_cli_run().call_run(store).await?;
+                Ok(ExitStatus(ended.map_or(1, |()| 0)))
+            }
+            Pre::Component03(pre) => {
+                let command = pre.instantiate_async(store.as_context_mut()).await?;
+                store.data().instance_started();
+                let run = async |accessor: &_| command.wasi_cli_run().call_run(accessor).await;
+                let ended = store.run_concurrent(run).await??;
                 Ok(ExitStatus(ended.map_or(1, |()| 0)))
             }
             Pre::Module(pre) => {

@@ -1,21 +1,25 @@
-//! [`Engine`]: one wasmtime engine per process, with its pool, its epoch ticker and its code cache. Compilation goes
-//! through here and nowhere else; what an artifact brings is never treated as compiled code.
+//! [`Engine`]: one wasmtime engine per process, with its pool, its epoch ticker and, with the feature `compiler`, its
+//! compiler and code cache. Compilation goes through here and nowhere else; what an artifact brings is never treated as
+//! compiled code.
 
-mod compile;
+#[cfg(feature = "compiler")]
+mod compiler;
+#[cfg(not(feature = "compiler"))]
+#[path = "engine/no_compiler.rs"]
+mod compiler;
 mod config;
 mod error;
 mod ticker;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
-pub use config::{EngineConfig, PoolConfig};
-pub use error::{CompileError, EngineError, WatError};
+use compiler::Compiler;
+pub use config::{EngineConfig, MAX_WASM_BYTES, PoolConfig};
+pub use error::{CompileError, EngineError, OpenCodeError, WatError};
 pub(crate) use ticker::Running;
 use ticker::Ticker;
 
-pub use compile::MAX_WASM_BYTES;
-
-use crate::{code::Code, code_cache::CodeCache};
+use crate::{code::Code, code_cache, http::Tls, nn::Slabs};
 
 /// Compiles guests and owns what they share: the instance pool, the epoch ticker, the code cache. Clones are the same
 /// engine; the ticker thread is joined when the last one goes.
@@ -27,7 +31,9 @@ pub struct Engine {
 struct Inner {
     wasmtime: wasmtime::Engine,
     ticker: Ticker,
-    cache: CodeCache,
+    compiler: Compiler,
+    slabs: Slabs,
+    tls: Tls,
     pooled: bool,
 }
 
@@ -40,46 +46,56 @@ impl Engine {
     /// or is not ours alone.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
         let (wasmtime, pooled) = config::build(&config)?;
-        let cache = match &config.cache_dir {
-            Some(dir) => CodeCache::open(dir, &wasmtime)?,
-            None => CodeCache::in_process_only(),
-        };
+        let compiler = Compiler::new(&config, &wasmtime)?;
         let ticker = Ticker::start(wasmtime.weak(), config.epoch_tick)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 wasmtime,
                 ticker,
-                cache,
+                compiler,
+                slabs: Slabs::new(config.idle_tensor_bytes),
+                tls: Tls::new(&config.extra_roots),
                 pooled,
             }),
         })
     }
 
-    /// Compiles `wasm`, or takes it from the cache. `digest` is the SHA-256 of `wasm` in lower-case hex; it is checked.
-    /// Several callers with the same digest compile once and share the result.
+    /// Opens code that an engine with a compiler left at `file` for the wasm of SHA-256 `digest`: what
+    /// [`cached_file`](Self::cached_file) names in such an engine. Its pages are shared by all processes that open it.
     ///
-    /// Takes milliseconds to many seconds of CPU time: never call it on an async executor's thread.
-    ///
-    /// # Errors
-    /// When `wasm` is not a WebAssembly binary (text and precompiled code included), does not match `digest`, is over
-    /// [`MAX_WASM_BYTES`], or does not validate or compile. Faults of the cache are logged and never fail a compilation.
-    pub fn compile(&self, wasm: &[u8], digest: &str) -> Result<Code, CompileError> {
-        compile::compile(&self.inner.wasmtime, &self.inner.cache, wasm, digest)
-    }
-
-    /// Converts the WebAssembly text format to a binary that [`compile`](Self::compile) takes.
+    /// The file holds machine code. It is opened only when this user (or root) owns it and the sum beside it, nobody else
+    /// may write to either, and the bytes have that sum; the folder must be as private, which its owner sees to.
     ///
     /// # Errors
-    /// When `text` is not UTF-8 or not the text format.
-    pub fn wat_to_wasm(text: &[u8]) -> Result<Vec<u8>, WatError> {
-        let text = std::str::from_utf8(text)?;
-        Ok(wat::parse_str(text)?)
+    /// See [`OpenCodeError`].
+    pub fn open_cached(&self, file: &Path, digest: &str) -> Result<Code, OpenCodeError> {
+        code_cache::open_file(&self.inner.wasmtime, file, digest)
     }
 
     /// Whether instances come from the pool. `false` after its reservation was refused.
     #[must_use]
     pub fn is_pooled(&self) -> bool {
         self.inner.pooled
+    }
+
+    /// Bytes of tensor buffers that wait for their next use, at most
+    /// [`idle_tensor_bytes`](EngineConfig::idle_tensor_bytes).
+    #[must_use]
+    pub fn idle_tensor_bytes(&self) -> usize {
+        self.inner.slabs.idle_bytes()
+    }
+
+    /// Frees the tensor buffers that wait for their next use: for a host that is short of memory.
+    pub fn trim(&self) {
+        self.inner.slabs.trim();
+    }
+
+    pub(crate) fn slabs(&self) -> &Slabs {
+        &self.inner.slabs
+    }
+
+    pub(crate) fn tls(&self) -> &Tls {
+        &self.inner.tls
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -95,7 +111,7 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
             .field("pooled", &self.inner.pooled)
-            .field("cache", &self.inner.cache)
+            .field("compiler", &self.inner.compiler)
             .finish()
     }
 }

@@ -7,6 +7,7 @@ use dunlin_host_gpu::MemoryBudget;
 
 use crate::{
     BoxError,
+    http::OutboundHost,
     models::ModelProvider,
     stdio::{Stdin, Stdout},
 };
@@ -26,9 +27,9 @@ pub struct Grants {
     pub stdout: Stdout,
     /// Where its standard error goes.
     pub stderr: Stdout,
-    /// Hosts that it may send HTTP requests to. This version sends none, so a list that is not empty is refused when the
-    /// guest is linked or run; with an empty list the guest gets `HTTP-request-denied`.
-    pub outbound_hosts: Vec<String>,
+    /// Hosts that it may send HTTP requests to: what its artifact asks for and the operator grants, see
+    /// [`OutboundHost::intersection`]. Any other gets `HTTP-request-denied`.
+    pub outbound_hosts: Arc<[OutboundHost]>,
     /// The models that it may open through wasi-nn; `None` leaves wasi-nn out.
     pub models: Option<Arc<dyn ModelProvider>>,
     /// Budget that the store's own tensor budget is carved from, shared with other guests; `None` for no bound but the
@@ -76,12 +77,6 @@ pub enum GrantError {
         /// Why it cannot be opened.
         source: BoxError,
     },
-    /// Outbound hosts were granted, and this version sends no requests.
-    #[error("outbound requests to {} cannot be granted: this version sends none", hosts.join(", "))]
-    OutboundUnsupported {
-        /// The hosts granted.
-        hosts: Vec<String>,
-    },
 }
 
 impl GrantError {
@@ -90,7 +85,6 @@ impl GrantError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Preopen { .. } => "check that the folder exists and that this user may read it".to_owned(),
-            Self::OutboundUnsupported { .. } => "remove the outbound hosts from the grants".to_owned(),
         })
     }
 }

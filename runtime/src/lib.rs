@@ -23,9 +23,11 @@ mod http;
 
 pub use code::{Code, WasmKind, World};
 pub use command::{CommandApp, ExitStatus, RunError};
-pub use engine::{CompileError, Engine, EngineConfig, EngineError, MAX_WASM_BYTES, PoolConfig, WatError};
+pub use engine::{
+    CompileError, Engine, EngineConfig, EngineError, MAX_WASM_BYTES, OpenCodeError, PoolConfig, WatError,
+};
 pub use grants::{GrantError, Grants, Preopen};
-pub use http::{HttpApp, HttpConfig, RequestError, ResponseBody, ResponseBodyError};
+pub use http::{HttpApp, HttpConfig, OutboundHost, OutboundHostError, RequestError, ResponseBody, ResponseBodyError};
 pub use limits::Limits;
 pub use link::{LinkError, LinkOptions, MissingImport};
 pub use meter::DeadlineKind;

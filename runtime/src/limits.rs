@@ -23,6 +23,8 @@ pub struct Limits {
     pub contexts: usize,
     /// Graphs open at once; one more is `too-large`.
     pub open_models: usize,
+    /// Computes under way at once; one more is `too-large`. Only guests with several tasks reach it.
+    pub computes: usize,
     /// Bytes of all models that the guest loads from its own memory; one more is `too-large`.
     pub load_bytes: u64,
     /// Component-model handles (streams, requests, tensors...) alive at once; one more is a trap.
@@ -35,6 +37,18 @@ pub struct Limits {
     pub output_bytes: u64,
     /// Bytes of one request body; more is answered with 413.
     pub request_body_bytes: u64,
+    /// Lines of output per second that are logged, with as many more in a burst; what is over it is dropped and counted.
+    /// Only for output taken line by line. `None` for no bound.
+    pub log_lines_per_second: Option<u32>,
+    /// Requests that the guest sends at once; one more is `connection-limit-reached`.
+    pub outbound_requests: usize,
+    /// Bytes of one request's body that the guest sends; more is `HTTP-request-body-size`.
+    pub outbound_request_bytes: u64,
+    /// Bytes of one response's body that the guest gets; more is `HTTP-response-body-size`.
+    pub outbound_response_bytes: u64,
+    /// Longest wait for a connection, for a response's first byte, and between two parts of its body, each. A guest may
+    /// ask for less.
+    pub outbound_wait: Duration,
     /// Bytes that the guest may pass to the host in one call; more is a trap. Keep it at or above `host_tensor_bytes` so
     /// that a tensor too large is an error code instead.
     pub hostcall_bytes: usize,
@@ -50,12 +64,18 @@ impl Default for Limits {
             host_tensors: 1024,
             contexts: 16,
             open_models: 16,
+            computes: 16,
             load_bytes: 64 * MIB,
             handles: 16_384,
             wall: None,
             cpu: None,
             output_bytes: 16 * MIB,
             request_body_bytes: 32 * MIB,
+            log_lines_per_second: Some(1000),
+            outbound_requests: 16,
+            outbound_request_bytes: 32 * MIB,
+            outbound_response_bytes: 32 * MIB,
+            outbound_wait: Duration::from_secs(30),
             hostcall_bytes: 128 << 20,
         }
     }

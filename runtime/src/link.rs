@@ -10,7 +10,12 @@ use wasmtime::{
     component::{Component, Linker},
 };
 
-use crate::{code::Code, engine::Engine, nn::wit, store::State};
+use crate::{
+    code::Code,
+    engine::Engine,
+    nn::{inference, wit, witx},
+    store::State,
+};
 
 /// What guests may link to beyond base WASI.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +43,8 @@ pub(crate) fn component(
             imports: missing,
         });
     }
-    let pre = component_linker(engine, options).and_then(|linker| linker.instantiate_pre(component));
+    let pre =
+        component_linker(engine, code.uses_wasi_03(), options).and_then(|linker| linker.instantiate_pre(component));
     pre.map_err(|error| LinkError::Mismatch {
         digest: code.digest().to_owned(),
         source: error.into(),
@@ -46,14 +52,22 @@ pub(crate) fn component(
 }
 
 /// Links a core module.
-pub(crate) fn module(engine: &Engine, code: &Code, module: &Module) -> Result<wasmtime::InstancePre<State>, LinkError> {
+pub(crate) fn module(
+    engine: &Engine,
+    code: &Code,
+    module: &Module,
+    options: LinkOptions,
+) -> Result<wasmtime::InstancePre<State>, LinkError> {
     let mismatch = |error: wasmtime::Error| LinkError::Mismatch {
         digest: code.digest().to_owned(),
         source: error.into(),
     };
     let mut linker = wasmtime::Linker::<State>::new(engine.wasmtime());
     wasmtime_wasi::p1::add_to_linker_async(&mut linker, State::wasi_p1).map_err(mismatch)?;
-    let missing = missing_of_module(&linker, module);
+    if options.models {
+        witx::add_to_linker(&mut linker).map_err(mismatch)?;
+    }
+    let missing = missing_of_module(&linker, module, options);
     if !missing.is_empty() {
         return Err(LinkError::Missing {
             digest: code.digest().to_owned(),
@@ -63,19 +77,24 @@ pub(crate) fn module(engine: &Engine, code: &Code, module: &Module) -> Result<wa
     linker.instantiate_pre(module).map_err(mismatch)
 }
 
-fn component_linker(engine: &Engine, options: LinkOptions) -> wasmtime::Result<Linker<State>> {
+fn component_linker(engine: &Engine, wasi_03: bool, options: LinkOptions) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine.wasmtime());
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    if wasi_03 {
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    }
     if options.models {
         wit::add_to_linker(&mut linker)?;
+        inference::add_to_linker(&mut linker)?;
     }
     Ok(linker)
 }
 
 /// The linker looks names up only with a store at hand; defining them in a copy tells as well, because a name that is
 /// there is not defined twice.
-fn missing_of_module(linker: &wasmtime::Linker<State>, module: &Module) -> Vec<MissingImport> {
+fn missing_of_module(linker: &wasmtime::Linker<State>, module: &Module, options: LinkOptions) -> Vec<MissingImport> {
     let mut copy = linker.clone();
     module
         .imports()
@@ -86,6 +105,6 @@ fn missing_of_module(linker: &wasmtime::Linker<State>, module: &Module) -> Vec<M
             // The host provides functions only.
             _ => true,
         })
-        .map(|import| provided::missing_core(import.module(), import.name()))
+        .map(|import| provided::missing_core(import.module(), import.name(), options))
         .collect()
 }

@@ -32,6 +32,12 @@ pub trait ModelProvider: Send + Sync {
     /// See [`OpenModelError`]; each becomes the wasi-nn code of the same meaning.
     async fn open(&self, name: &str) -> Result<Arc<dyn Graph>, OpenModelError>;
 
+    /// The digest of the model called `name`, such as `sha256:...`: what identifies it beyond this host. `None` when it is
+    /// not known. Asked after [`open`](Self::open) has given the model.
+    fn digest(&self, _name: &str) -> Option<String> {
+        None
+    }
+
     /// A graph from bytes that the guest brought: untrusted, bounded by the guest's `load_bytes`, never shared.
     ///
     /// # Errors

@@ -26,8 +26,18 @@ pub struct InstanceStats {
     pub body_refusals: u64,
     /// Computes finished.
     pub computes: u64,
+    /// Bytes of tensors copied from guests' memory to the host: each once.
+    pub tensor_bytes_in: u64,
+    /// Bytes of tensors copied from the host to guests' memory: each once per read.
+    pub tensor_bytes_out: u64,
     /// Output bytes dropped beyond `output_bytes`.
     pub output_bytes_dropped: u64,
+    /// Lines of output dropped beyond `log_lines_per_second`.
+    pub log_lines_dropped: u64,
+    /// Requests that guests sent, refused ones included.
+    pub outbound_requests: u64,
+    /// Requests of guests that were denied, or over the number at once.
+    pub outbound_refusals: u64,
 }
 
 /// One counter. `up` and `down` never wrap in practice: a u64 of events outlives the machine.
@@ -64,7 +74,12 @@ pub(crate) struct Counters {
     pub(crate) busy_refusals: Counter,
     pub(crate) body_refusals: Counter,
     pub(crate) computes: Counter,
+    pub(crate) tensor_bytes_in: Counter,
+    pub(crate) tensor_bytes_out: Counter,
     pub(crate) output_bytes_dropped: Counter,
+    pub(crate) log_lines_dropped: Counter,
+    pub(crate) outbound_requests: Counter,
+    pub(crate) outbound_refusals: Counter,
 }
 
 impl Counters {
@@ -80,7 +95,12 @@ impl Counters {
             busy_refusals: self.busy_refusals.get(),
             body_refusals: self.body_refusals.get(),
             computes: self.computes.get(),
+            tensor_bytes_in: self.tensor_bytes_in.get(),
+            tensor_bytes_out: self.tensor_bytes_out.get(),
             output_bytes_dropped: self.output_bytes_dropped.get(),
+            log_lines_dropped: self.log_lines_dropped.get(),
+            outbound_requests: self.outbound_requests.get(),
+            outbound_refusals: self.outbound_refusals.get(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! Callbacks run on the guest's turn: they must be quick and must not block.
 
 mod lines;
+mod rate;
 mod stream;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use lines::LineSplitter;
+pub(crate) use rate::LineRate;
 pub(crate) use stream::CappedOutput;
 
 /// Number of one instance, unique in the process and never used again.

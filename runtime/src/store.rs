@@ -16,23 +16,20 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::{
     engine::Engine,
     grants::{GrantError, Grants},
-    http::DenyOutbound,
+    http::Outbound,
     limits::Limits,
-    nn::{
-        Session, SessionConfig,
-        wit::{WitState, WitView},
-    },
+    nn::{NnState, NnView, Session, SessionConfig},
     stats::Counters,
-    stdio::{CappedOutput, GuestStream, InstanceId, Stdin, Stdout},
+    stdio::{CappedOutput, GuestStream, InstanceId, LineRate, Stdin, Stdout},
 };
 
 /// Everything that host functions work on.
 pub(crate) struct State {
     wasi: WasiP1Ctx,
     http: WasiHttpCtx,
-    outbound: DenyOutbound,
+    outbound: Outbound,
     limiter: Limiter,
-    nn: WitState,
+    nn: NnState,
     counters: Arc<Counters>,
 }
 
@@ -61,6 +58,7 @@ pub(crate) fn new_store(parts: StoreParts<'_>) -> Result<Store<State>, GrantErro
         models: grants.models.clone(),
         scheduler: Arc::clone(scheduler),
         tensor_budget: grants.tensor_budget.as_ref(),
+        slabs: engine.slabs().clone(),
         limits,
         counters: Arc::clone(counters),
     });
@@ -68,9 +66,14 @@ pub(crate) fn new_store(parts: StoreParts<'_>) -> Result<Store<State>, GrantErro
     let state = State {
         wasi,
         http: WasiHttpCtx::new(),
-        outbound: DenyOutbound,
+        outbound: Outbound::new(
+            Arc::clone(&grants.outbound_hosts),
+            engine.tls().clone(),
+            limits,
+            Arc::clone(counters),
+        ),
         limiter: Limiter::new(limits, Arc::clone(counters)),
-        nn: WitState::new(session),
+        nn: NnState::new(session),
         counters: Arc::clone(counters),
     };
     let mut store = Store::new(engine.wasmtime(), state);
@@ -125,12 +128,12 @@ impl WasiHttpView for State {
     }
 }
 
-impl WitView for State {
-    fn nn(&self) -> &WitState {
+impl NnView for State {
+    fn nn(&self) -> &NnState {
         &self.nn
     }
 
-    fn nn_mut(&mut self) -> &mut WitState {
+    fn nn_mut(&mut self) -> &mut NnState {
         &mut self.nn
     }
 }
@@ -141,11 +144,6 @@ pub(crate) fn check_grants(grants: &Grants) -> Result<(), GrantError> {
 }
 
 fn wasi(grants: &Grants, limits: &Limits, counters: &Arc<Counters>) -> Result<WasiCtxBuilder, GrantError> {
-    if !grants.outbound_hosts.is_empty() {
-        return Err(GrantError::OutboundUnsupported {
-            hosts: grants.outbound_hosts.clone(),
-        });
-    }
     let mut builder = WasiCtx::builder();
     builder.args(&grants.args).envs(&grants.env);
     for preopen in &grants.preopens {
@@ -180,8 +178,8 @@ fn wasi(grants: &Grants, limits: &Limits, counters: &Arc<Counters>) -> Result<Wa
         )),
         Stdout::Lines(sink) => Some(CappedOutput::lines(
             Arc::clone(sink),
-            instance,
-            stream,
+            (instance, stream),
+            LineRate::new(limits.log_lines_per_second, Arc::clone(counters)),
             limits.output_bytes,
             Arc::clone(counters),
         )),

@@ -6,17 +6,23 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum World {
-    /// A program: exports `wasi:cli/run` 0.2, or `_start` as a core module.
+    /// A program: exports `wasi:cli/run` of WASI 0.2 or 0.3, or `_start` as a core module.
     Command,
     /// An HTTP handler of WASI 0.2: exports `wasi:http/incoming-handler`.
     HttpProxy,
-    /// An HTTP handler of WASI 0.3: exports `wasi:http/handler`. Recognised, not served by this version.
+    /// An HTTP handler of WASI 0.3: exports `wasi:http/handler`.
     HttpService03,
     /// Something else: a library, or a world that this host does not know.
     Unknown,
 }
 
 impl World {
+    /// Whether it handles HTTP requests.
+    #[must_use]
+    pub fn serves_http(self) -> bool {
+        matches!(self, Self::HttpProxy | Self::HttpService03)
+    }
+
     /// An HTTP handler wins over a command, because a program with both is one that serves and has a `main` for tests.
     pub(super) fn of_component(exports: &[String]) -> Self {
         let any = |interface: &str| exports.iter().any(|export| export.starts_with(interface));
@@ -24,7 +30,7 @@ impl World {
             Self::HttpProxy
         } else if any("wasi:http/handler@0.3.") {
             Self::HttpService03
-        } else if any("wasi:cli/run@0.2.") {
+        } else if any("wasi:cli/run@0.2.") || any("wasi:cli/run@0.3.") {
             Self::Command
         } else {
             Self::Unknown
@@ -64,7 +70,8 @@ mod tests {
             World::HttpProxy
         );
         assert_eq!(of(&["wasi:http/handler@0.3.0"]), World::HttpService03);
-        assert_eq!(of(&["wasi:cli/run@0.3.0"]), World::Unknown);
+        assert_eq!(of(&["wasi:cli/run@0.3.0"]), World::Command);
+        assert_eq!(of(&["wasi:cli/run@0.4.0"]), World::Unknown);
         assert_eq!(of(&["run"]), World::Unknown);
         assert_eq!(
             World::of_module([("memory", false), ("_start", true)].into_iter()),

@@ -1,72 +1,83 @@
-//! One entry of the cache: `<digest>.cwasm` and the sum of its bytes beside it. Written whole (temporary file, fsync,
-//! rename) and mapped only after owner, mode and sum were checked. The only unsafe code of the crate is here.
+//! One entry of the cache: `<digest>.cwasm` and the sum of its bytes beside it, mapped only after owner, mode and sum were
+//! checked. The only unsafe code of the crate is here.
 
 use std::{
-    io::{Read as _, Write as _},
-    path::Path,
+    io::Read as _,
+    path::{Path, PathBuf},
 };
 
 use sha2::{Digest as _, Sha256};
-use wasmtime::{Module, component::Component};
+use wasmtime::{Module, Precompiled, component::Component};
 
-use super::dir::CacheDir;
-use crate::{BoxError, code::Compiled};
+use super::owned;
+use crate::{
+    code::{Code, Compiled},
+    engine::OpenCodeError,
+};
 
 /// Hex digits of a SHA-256.
-const SUM_LEN: usize = 64;
+const SUM_LEN: u64 = 64;
 const HASH_CHUNK_BYTES: usize = 64 << 10;
 
-/// Maps the code of `digest`; `None` when there is none, or none to be trusted.
-pub(super) fn load(dir: &CacheDir, engine: &wasmtime::Engine, digest: &str, component: bool) -> Option<Compiled> {
-    let path = dir.code_path(digest);
-    match try_load(dir, engine, digest, component) {
-        Ok(found) => found,
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "cached code is ignored and compiled again");
-            None
-        }
-    }
+/// Holds the SHA-256 of the code file at `code`, in hex: what was written, so that rot and truncation are seen.
+pub(super) fn sum_path(code: &Path) -> PathBuf {
+    code.with_extension("cwasm.sha256")
 }
 
-/// Keeps `compiled` for `digest`. A failure costs a compilation at the next start and is only logged.
-pub(super) fn store(dir: &CacheDir, digest: &str, compiled: &Compiled) {
-    if let Err(error) = try_store(dir, digest, compiled) {
-        tracing::warn!(path = %dir.code_path(digest).display(), %error, "compiled code was not cached");
-    }
-}
-
-fn try_load(
-    dir: &CacheDir,
-    engine: &wasmtime::Engine,
-    digest: &str,
-    component: bool,
-) -> Result<Option<Compiled>, BoxError> {
-    let path = dir.code_path(digest);
-    let Some(mut code) = CacheDir::open_ours(&path)? else {
-        return Ok(None);
-    };
-    let Some(sums) = CacheDir::open_ours(&dir.sum_path(digest))? else {
-        return Ok(None);
-    };
-    let mut expected = String::with_capacity(SUM_LEN);
-    sums.take(SUM_LEN as u64).read_to_string(&mut expected)?;
-    let actual = sum(&mut code)?;
+/// Maps the code of `digest` at `path`.
+pub(crate) fn open_file(engine: &wasmtime::Engine, path: &Path, digest: &str) -> Result<Code, OpenCodeError> {
+    let mut code = open_owned(path, digest)?;
+    let sums = sum_path(path);
+    let mut expected = String::new();
+    open_owned(&sums, digest)?
+        .take(SUM_LEN)
+        .read_to_string(&mut expected)
+        .map_err(|source| OpenCodeError::File { path: sums, source })?;
+    let actual = sum(&mut code).map_err(|source| OpenCodeError::File {
+        path: path.to_owned(),
+        source,
+    })?;
     if actual != expected {
-        return Err(format!("its bytes have SHA-256 {actual}, but {expected:?} were written").into());
+        return Err(OpenCodeError::Sum {
+            path: path.to_owned(),
+            actual,
+            expected,
+        });
     }
-    deserialize(engine, &path, component).map(Some)
+    let compiled = deserialize(engine, path).map_err(|error| OpenCodeError::Unfit {
+        path: path.to_owned(),
+        source: error.into(),
+    })?;
+    Ok(Code::new(digest, compiled))
+}
+
+fn open_owned(path: &Path, digest: &str) -> Result<fs_err::File, OpenCodeError> {
+    match owned::open(path) {
+        Ok(Some(file)) => Ok(file),
+        Ok(None) => Err(OpenCodeError::Missing {
+            digest: digest.chars().take(128).collect(),
+            path: path.to_owned(),
+        }),
+        Err(source) => Err(OpenCodeError::File {
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }
 
 #[allow(
     unsafe_code,
     reason = "mapping compiled code is what the cache is for; the callers' checks make it sound"
 )]
-fn deserialize(engine: &wasmtime::Engine, path: &Path, component: bool) -> Result<Compiled, BoxError> {
-    if component {
-        // SAFETY: the file was made by `Component::serialize` of an engine with the same fingerprint (wasmtime's version,
-        // target, CPU features and settings), by this user: the folder and the file are writable by nobody else, and the
-        // bytes have the sum that was kept when they were written. Entries are replaced by rename and never written or
-        // truncated in place, so the mapping does not change. Wasmtime checks version and settings again.
+fn deserialize(engine: &wasmtime::Engine, path: &Path) -> wasmtime::Result<Compiled> {
+    if matches!(
+        wasmtime::Engine::detect_precompiled_file(path)?,
+        Some(Precompiled::Component)
+    ) {
+        // SAFETY: the file was made by `Component::serialize`, by this user or root: it is writable by nobody else, and
+        // the bytes have the sum that was kept when they were written. Entries are replaced by rename and never written or
+        // truncated in place, so the mapping does not change. Wasmtime checks that its own version, the target, the CPU's
+        // features and all settings are those that the code was compiled for.
         let component = unsafe { Component::deserialize_file(engine, path) }?;
         Ok(Compiled::Component(component))
     } else {
@@ -74,31 +85,6 @@ fn deserialize(engine: &wasmtime::Engine, path: &Path, component: bool) -> Resul
         let module = unsafe { Module::deserialize_file(engine, path) }?;
         Ok(Compiled::Module(module))
     }
-}
-
-fn try_store(dir: &CacheDir, digest: &str, compiled: &Compiled) -> Result<(), BoxError> {
-    let bytes = match compiled {
-        Compiled::Component(component) => component.serialize()?,
-        Compiled::Module(module) => module.serialize()?,
-    };
-    // The sum comes last: code without its sum is not loaded.
-    write_whole(dir.path(), &dir.code_path(digest), &bytes)?;
-    write_whole(
-        dir.path(),
-        &dir.sum_path(digest),
-        hex::encode(Sha256::digest(&bytes)).as_bytes(),
-    )?;
-    fs_err::File::open(dir.path())?.sync_all()?;
-    Ok(())
-}
-
-/// The temporary file has mode 0600 and is removed when anything fails.
-fn write_whole(dir: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 fn sum(file: &mut fs_err::File) -> std::io::Result<String> {

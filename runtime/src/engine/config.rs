@@ -7,6 +7,10 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 
 use super::error::EngineError;
 
+/// Largest WebAssembly binary that is compiled, in bytes: the largest guests known (language runtimes with their
+/// libraries) are a quarter of it, and compiling takes a multiple of it in memory.
+pub const MAX_WASM_BYTES: usize = 256 << 20;
+
 /// A component is several core modules: the guest, its adapter, the shims between them.
 const CORE_INSTANCES_PER_INSTANCE: u32 = 8;
 /// Most components have one memory; the adapter of an older guest brings a second.
@@ -33,6 +37,11 @@ pub struct EngineConfig {
     pub pool: PoolConfig,
     /// How often a running guest is interrupted so that others get their turn and limits are checked. At least 1 ms.
     pub epoch_tick: Duration,
+    /// Bytes of tensor buffers that are kept for their next use, for all guests together. Buffers in use are bounded by
+    /// the guests' own limits.
+    pub idle_tensor_bytes: usize,
+    /// Certificates (DER) of authorities that guests' HTTPS requests trust besides the system's.
+    pub extra_roots: Vec<Vec<u8>>,
 }
 
 /// Bounds of the instance pool, for all guests of the process together.
@@ -47,12 +56,15 @@ pub struct PoolConfig {
 }
 
 impl Default for EngineConfig {
-    /// No cache on disk, the default pool, and a tick of 10 ms: short next to a request, long next to a switch.
+    /// No cache on disk, the default pool, a tick of 10 ms (short next to a request, long next to a switch), and room for
+    /// the buffers of a few images.
     fn default() -> Self {
         Self {
             cache_dir: None,
             pool: PoolConfig::default(),
             epoch_tick: Duration::from_millis(10),
+            idle_tensor_bytes: 128 << 20,
+            extra_roots: Vec::new(),
         }
     }
 }
@@ -94,7 +106,6 @@ fn base() -> Config {
         .wasm_component_model_async(true)
         .epoch_interruption(true)
         .memory_init_cow(true)
-        .parallel_compilation(true)
         // The default looks at an environment variable.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable);
     settings

@@ -135,6 +135,61 @@ impl CompileError {
     }
 }
 
+/// Why compiled code was not opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenCodeError {
+    /// There is no such file, or no sum beside it.
+    #[error("there is no compiled code of wasm {digest} at {}", path.display())]
+    Missing {
+        /// Digest given.
+        digest: String,
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file cannot be read, or others may have written to it.
+    #[error("compiled code {} cannot be trusted", path.display())]
+    File {
+        /// The file, or its sum's.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
+    /// The bytes are not those that were written.
+    #[error("compiled code {} has SHA-256 {actual}, but {expected:?} was written", path.display())]
+    Sum {
+        /// The file.
+        path: PathBuf,
+        /// Sum of its bytes.
+        actual: String,
+        /// Sum kept beside it.
+        expected: String,
+    },
+    /// It was compiled by another version or for another machine or configuration.
+    #[error("compiled code {} does not fit this engine", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// Wasmtime's account.
+        source: BoxError,
+    },
+}
+
+impl OpenCodeError {
+    /// One line telling the user what to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Missing { .. } | Self::Unfit { .. } => "compile the wasm again with this version".to_owned(),
+            Self::File { path, .. } => format!(
+                "{} must belong to this user and be writable by nobody else",
+                path.display()
+            ),
+            Self::Sum { path, .. } => format!("remove {} and compile the wasm again", path.display()),
+        })
+    }
+}
+
 /// Why text was not converted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -144,7 +199,10 @@ pub enum WatError {
     NotUtf8(#[from] std::str::Utf8Error),
     /// It is not the text format.
     #[error("the WebAssembly text does not parse")]
-    Parse(#[from] wat::Error),
+    Parse {
+        /// Where, and what was expected.
+        source: BoxError,
+    },
 }
 
 impl WatError {

@@ -14,13 +14,13 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot},
     task::JoinSet,
 };
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use super::{
     body::{RequestBody, ResponseBody, StopOnDrop},
     config::HttpConfig,
     error::RequestError,
-    worker::{self, Head, Instance, Job},
+    guest::{GuestPre, Head},
+    worker::{self, Instance, Job},
 };
 use crate::{
     BoxError,
@@ -31,7 +31,7 @@ use crate::{
     link::{self, LinkError, LinkOptions},
     meter::TimeLimits,
     stats::{Counters, InstanceStats},
-    store::{State, StoreParts, check_grants, new_store},
+    store::{StoreParts, check_grants, new_store},
 };
 
 /// A linked HTTP guest, ready to serve. Dropping it stops every guest in flight; [`drain`](Self::drain) lets them end.
@@ -44,7 +44,7 @@ pub struct HttpApp {
 pub(super) struct Shared {
     engine: Engine,
     code: Code,
-    pre: ProxyPre<State>,
+    pre: GuestPre,
     grants: Grants,
     limits: Limits,
     config: HttpConfig,
@@ -59,7 +59,7 @@ impl HttpApp {
     /// grants and limits.
     ///
     /// # Errors
-    /// When `code` does not serve HTTP in the way of WASI 0.2, imports what the host does not provide or `grants` do not
+    /// When `code` does not serve HTTP in the way of WASI 0.2 or 0.3, imports what the host does not provide or `grants` do not
     /// grant, or starts with more memory than `limits` allow; and when a grant cannot be given.
     pub fn new(
         engine: &Engine,
@@ -79,7 +79,7 @@ impl HttpApp {
         let Compiled::Component(component) = code.compiled() else {
             return Err(wrong_world());
         };
-        if code.world() != World::HttpProxy {
+        if !code.world().serves_http() {
             return Err(wrong_world());
         }
         check_grants(&grants).map_err(|source| LinkError::Grant {
@@ -104,7 +104,8 @@ impl HttpApp {
                 models: grants.models.is_some(),
             },
         )?;
-        let pre = ProxyPre::new(pre).map_err(|error| LinkError::Mismatch {
+        let pre = GuestPre::new(pre, code.world());
+        let pre = pre.map_err(|error| LinkError::Mismatch {
             digest: digest(),
             source: error.into(),
         })?;
@@ -284,7 +285,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn pre(&self) -> &ProxyPre<State> {
+    pub(super) fn pre(&self) -> &GuestPre {
         &self.pre
     }
 

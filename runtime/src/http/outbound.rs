@@ -1,23 +1,14 @@
-//! [`DenyOutbound`]: guests send no requests in this version; each gets `HTTP-request-denied`.
+//! Requests that guests send. [`OutboundHost`] says where they may go; `Outbound` is one guest's hook: it looks the host up
+//! on the guest's list, resolves it once, refuses addresses that the list does not mean, and connects to just those that
+//! were checked, so that a name cannot be bound to another address in between.
 
-use std::future::{Future, ready};
+mod address;
+mod body;
+mod connect;
+mod host;
+mod send;
+mod tls;
 
-use http::{Request, Response};
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
-
-type Sent = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
-
-/// Refuses every outbound request.
-#[derive(Debug)]
-pub(crate) struct DenyOutbound;
-
-impl WasiHttpHooks for DenyOutbound {
-    fn send_request(
-        &mut self,
-        _request: Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _done: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
-        Box::new(ready(Err(Error::HttpRequestDenied)))
-    }
-}
+pub use host::{OutboundHost, OutboundHostError};
+pub(crate) use send::Outbound;
+pub(crate) use tls::Tls;

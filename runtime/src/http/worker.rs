@@ -5,25 +5,20 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use http::{Request, Response};
+use http::Request;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use wasmtime::{AsContextMut as _, Store};
-use wasmtime_wasi_http::{
-    WasiBody, WasiHttpView as _,
-    p2::bindings::{
-        Proxy, ProxyPre,
-        http::types::{ErrorCode, Scheme},
-    },
-};
+use wasmtime::Store;
+use wasmtime_wasi_http::WasiBody;
 
-use super::{app::Shared, error::RequestError};
+use super::{
+    app::Shared,
+    error::RequestError,
+    guest::{Call, Guest, GuestPre, Head},
+};
 use crate::{
     meter::{Exceeded, bounded},
     store::State,
 };
-
-/// What the guest hands over with `response-outparam.set`.
-pub(super) type Head = Result<Response<WasiBody>, ErrorCode>;
 
 /// One request on its way through a guest.
 pub(super) struct Job {
@@ -41,7 +36,7 @@ pub(super) struct Job {
 /// A store and the guest in it. The guest is made on the first request, under that request's limits.
 pub(super) struct Instance {
     store: Store<State>,
-    proxy: Option<Proxy>,
+    guest: Option<Guest>,
     served: u32,
 }
 
@@ -49,33 +44,22 @@ impl Instance {
     pub(super) fn new(store: Store<State>) -> Self {
         Self {
             store,
-            proxy: None,
+            guest: None,
             served: 0,
         }
     }
 
-    async fn serve(
-        &mut self,
-        pre: &ProxyPre<State>,
-        request: Request<WasiBody>,
-        head: oneshot::Sender<Head>,
-    ) -> wasmtime::Result<()> {
+    async fn serve(&mut self, pre: &GuestPre, call: Call, reusable: bool) -> wasmtime::Result<()> {
         self.served += 1;
-        let proxy = match &mut self.proxy {
-            Some(proxy) => proxy,
+        let guest = match &mut self.guest {
+            Some(guest) => guest,
             empty => {
-                let started = pre.instantiate_async(self.store.as_context_mut()).await?;
+                let started = pre.instantiate(&mut self.store).await?;
                 self.store.data().instance_started();
                 empty.insert(started)
             }
         };
-        let mut http = self.store.data_mut().http();
-        let request = http.new_incoming_request(Scheme::Http, request)?;
-        let out = http.new_response_outparam(head)?;
-        proxy
-            .wasi_http_incoming_handler()
-            .call_handle(&mut self.store, request, out)
-            .await
+        guest.serve(&mut self.store, call, reusable).await
     }
 }
 
@@ -117,18 +101,8 @@ pub(super) async fn run(shared: Arc<Shared>, job: Job) {
     instance.store.data_mut().session().set_deadline(time.deadline());
     let reusable = instance.served + 1 < shared.max_reuse();
     let ticking = shared.ticking();
-    let served = bounded(
-        async {
-            instance.serve(shared.pre(), request, head).await?;
-            if reusable {
-                // The response still uses the instance: the next request must not see its end.
-                let _ = through.await;
-            }
-            Ok(())
-        },
-        time,
-    )
-    .await;
+    let call = Call { request, head, through };
+    let served = bounded(instance.serve(shared.pre(), call, reusable), time).await;
     drop(ticking);
     let outcome = match served {
         Ok(Ok(())) => Ok(()),

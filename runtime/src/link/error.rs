@@ -84,21 +84,17 @@ impl LinkError {
                 Some("grant the guest the models that it opens".to_owned())
             }
             Self::Missing { .. } | Self::Mismatch { .. } => {
-                Some("build the guest for WASI 0.2 and `wasi:nn@0.2.0-rc-2024-10-28`".to_owned())
+                Some("build the guest for WASI 0.2 or 0.3, and `wasi:nn@0.2.0-rc-2024-10-28`".to_owned())
             }
             Self::WrongWorld {
-                world: World::HttpProxy,
+                world: World::HttpProxy | World::HttpService03,
                 ..
             } => Some("this guest serves HTTP: serve it".to_owned()),
             Self::WrongWorld {
                 world: World::Command, ..
             } => Some("this guest is a command: run it".to_owned()),
-            Self::WrongWorld {
-                world: World::HttpService03,
-                ..
-            } => Some("build the guest for `wasi:http/incoming-handler@0.2`".to_owned()),
             Self::WrongWorld { .. } => Some(
-                "a command exports `wasi:cli/run` or `_start`, an HTTP app `wasi:http/incoming-handler`".to_owned(),
+                "a command exports `wasi:cli/run` or `_start`, an HTTP app `wasi:http/incoming-handler` or `wasi:http/handler`".to_owned(),
             ),
             Self::InitialMemory { .. } => Some("raise the guest's memory limit".to_owned()),
             Self::Grant { source, .. } => source.hint(),

@@ -2,7 +2,7 @@
 //! wasmtime afterwards.
 
 use super::{LinkOptions, MissingImport};
-use crate::nn::wit;
+use crate::nn::{inference, wit, witx};
 
 /// Interfaces of WASI 0.2; any 0.2.x of them is served.
 const WASI_02: &[&str] = &[
@@ -36,7 +36,53 @@ const WASI_02: &[&str] = &[
     "wasi:sockets/udp",
     "wasi:sockets/udp-create-socket",
 ];
+/// Interfaces of WASI 0.3; any 0.3.x of them is served.
+const WASI_03: &[&str] = &[
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:cli/types",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/system-clock",
+    "wasi:clocks/types",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:http/client",
+    "wasi:http/types",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/types",
+];
 const NN_INTERFACES: &[&str] = &["errors", "graph", "inference", "tensor"];
+
+/// A package that is there only where models are granted.
+struct NnPackage {
+    prefix: &'static str,
+    version: &'static str,
+    interfaces: &'static [&'static str],
+}
+
+const NN_PACKAGES: [NnPackage; 2] = [
+    NnPackage {
+        prefix: wit::PACKAGE,
+        version: wit::VERSION,
+        interfaces: NN_INTERFACES,
+    },
+    NnPackage {
+        prefix: inference::PACKAGE,
+        version: inference::VERSION,
+        interfaces: inference::INTERFACES,
+    },
+];
 
 /// Why a component's import is missing; `None` when the host provides it.
 pub(super) fn check_component(import: &str, options: LinkOptions) -> Option<MissingImport> {
@@ -47,27 +93,36 @@ pub(super) fn check_component(import: &str, options: LinkOptions) -> Option<Miss
         })
     };
     let (interface, version) = import.split_once('@').unwrap_or((import, ""));
-    if let Some(name) = interface.strip_prefix(wit::PACKAGE) {
-        return match (NN_INTERFACES.contains(&name), version == wit::VERSION, options.models) {
+    for package in &NN_PACKAGES {
+        let Some(name) = interface.strip_prefix(package.prefix) else {
+            continue;
+        };
+        let known = package.interfaces.contains(&name);
+        return match (known, version == package.version, options.models) {
             (true, true, true) => None,
             (true, true, false) => missing("no model was granted"),
-            (true, false, _) => missing(&format!("this host has version {} of it", wit::VERSION)),
-            (false, ..) => missing("wasi:nn has no such interface"),
+            (true, false, _) => missing(&format!("this host has version {} of it", package.version)),
+            (false, ..) => missing("the package has no such interface"),
         };
     }
-    match (WASI_02.contains(&interface), version.starts_with("0.2.")) {
-        (true, true) => None,
+    let (in_02, in_03) = (WASI_02.contains(&interface), WASI_03.contains(&interface));
+    match (in_02, in_03) {
+        (true, _) if version.starts_with("0.2.") => None,
+        (_, true) if version.starts_with("0.3.") => None,
+        (true, true) => missing("this host has versions 0.2 and 0.3 of it"),
         (true, false) => missing("this host has version 0.2 of it"),
-        (false, _) => missing("this host does not provide it"),
+        (false, true) => missing("this host has version 0.3 of it"),
+        (false, false) => missing("this host does not provide it"),
     }
 }
 
 /// A core module's import that is not there.
-pub(super) fn missing_core(module: &str, name: &str) -> MissingImport {
+pub(super) fn missing_core(module: &str, name: &str, options: LinkOptions) -> MissingImport {
     let reason = match module {
         "wasi_snapshot_preview1" => "it is no function of WASI preview 1",
         "wasi_unstable" => "this host has preview 1 of WASI, not its predecessor",
-        "wasi_ephemeral_nn" => "this host offers wasi-nn to components only",
+        witx::MODULE if !options.models => "no model was granted",
+        witx::MODULE => "it is no function of wasi-nn",
         _ => "this host does not provide it",
     };
     MissingImport {
@@ -101,6 +156,8 @@ mod tests {
         );
         assert_eq!(check("wasi:io/poll@0.2.0", false), None);
         assert!(check("wasi:io/poll@0.3.0", false).unwrap().contains("0.2"));
+        assert_eq!(check("wasi:http/client@0.3.0", false), None);
+        assert!(check("wasi:cli/stdin@0.4.0", false).unwrap().contains("0.3"));
         assert!(check("acme:host/log", false).unwrap().contains("does not provide"));
     }
 }

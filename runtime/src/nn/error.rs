@@ -38,6 +38,32 @@ pub(crate) enum NnError {
         len: usize,
         limit: usize,
     },
+    #[error("the host has no memory for {bytes} bytes")]
+    HostMemory { bytes: usize },
+    #[error("the guest exports no memory")]
+    NoMemory,
+    #[error("{what} lies outside of the guest's memory")]
+    OutOfBounds { what: &'static str },
+    #[error("there is no {what} {number}")]
+    BadNumber { what: &'static str, number: u32 },
+    #[error("encoding {number} is none of a model that this host loads")]
+    BadEncoding { number: u32 },
+    #[error("{what} is not UTF-8")]
+    NotText { what: &'static str },
+    #[error("the buffer of {given} bytes is too short for {needed}")]
+    ShortBuffer { needed: usize, given: usize },
+    #[error("the graph was unloaded")]
+    Unloaded,
+    #[error("nothing has been computed on this context")]
+    NothingComputed,
+    #[error("the model has no output `{output}`")]
+    UnknownOutput { output: String },
+    #[error("bytes {offset} to {end} are asked of a tensor of {len}")]
+    OutOfTensor { offset: u64, end: u64, len: usize },
+    #[error("a single element cannot be sliced")]
+    NoDimension,
+    #[error("the model is not a language model that this host runs")]
+    NotLanguageModel,
     #[error("a model is one part of bytes, but {given} were given")]
     ModelParts { given: usize },
     #[error("model `{model}`: {error}")]
@@ -56,15 +82,27 @@ pub(crate) enum NnError {
 impl NnError {
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
-            Self::BadHandle { .. } | Self::Tensor(_) | Self::NameTooLong { .. } | Self::ModelParts { .. } => {
-                ErrorCode::InvalidArgument
+            Self::BadHandle { .. }
+            | Self::Tensor(_)
+            | Self::NameTooLong { .. }
+            | Self::NoMemory
+            | Self::OutOfBounds { .. }
+            | Self::BadNumber { .. }
+            | Self::NotText { .. }
+            | Self::Unloaded
+            | Self::NoDimension
+            | Self::UnknownOutput { .. }
+            | Self::OutOfTensor { .. }
+            | Self::ModelParts { .. } => ErrorCode::InvalidArgument,
+            Self::BadEncoding { .. } => ErrorCode::InvalidEncoding,
+            Self::Quota { .. } | Self::Budget(_) | Self::HostMemory { .. } | Self::ShortBuffer { .. } => {
+                ErrorCode::TooLarge
             }
-            Self::Quota { .. } | Self::Budget(_) => ErrorCode::TooLarge,
             Self::RefusedTensor { code, .. } => *code,
             Self::Open { error, .. } => open_code(error),
-            Self::Context(_) => ErrorCode::RuntimeError,
+            Self::Context(_) | Self::NothingComputed => ErrorCode::RuntimeError,
             Self::Compute(error) => compute_code(error),
-            Self::UnsupportedOutput { .. } => ErrorCode::UnsupportedOperation,
+            Self::UnsupportedOutput { .. } | Self::NotLanguageModel => ErrorCode::UnsupportedOperation,
         }
     }
 

@@ -10,7 +10,7 @@ mod types;
 
 use wasmtime::component::{Linker, Resource, ResourceType};
 
-use super::{ErrorCode, NnError, Session, handles::Handles};
+use super::{ErrorCode, NnError, NnView, handles::Handles};
 use refusal::code_of_rep;
 use types::{ErrorCode as WitErrorCode, ErrorResource};
 
@@ -21,85 +21,66 @@ pub(crate) const VERSION: &str = "0.2.0-rc-2024-10-28";
 /// Errors that a guest may hold with their texts; more carry the code only.
 const MAX_ERROR_TEXTS: usize = 64;
 
-/// The session of a component, and the errors that it holds.
-pub(crate) struct WitState {
-    pub(crate) session: Session,
-    errors: Handles<(ErrorCode, String)>,
-}
+/// The errors that a guest holds, with their texts.
+pub(super) struct ErrorTexts(Handles<(ErrorCode, String)>);
 
-/// A store's data that has a wasi-nn state.
-pub(crate) trait WitView: Send + 'static {
-    fn nn(&self) -> &WitState;
-    fn nn_mut(&mut self) -> &mut WitState;
-}
-
-impl WitState {
-    pub(crate) fn new(session: Session) -> Self {
-        Self {
-            session,
-            errors: Handles::new(MAX_ERROR_TEXTS, "error", "errors"),
-        }
+impl ErrorTexts {
+    pub(super) fn new() -> Self {
+        Self(Handles::new(MAX_ERROR_TEXTS, "error", "errors"))
     }
 
     /// The error as the guest gets it.
     fn raise(&mut self, error: &NnError) -> Resource<ErrorResource> {
         let code = error.code();
         let rep = self
-            .errors
+            .0
             .insert((code, error.to_string()))
             .unwrap_or_else(|_full| refusal::rep(code));
         Resource::new_own(rep)
     }
 
-    fn error_code(&self, rep: u32) -> Result<ErrorCode, NnError> {
+    fn code(&self, rep: u32) -> Result<ErrorCode, NnError> {
         match code_of_rep(rep) {
             Some(code) => Ok(code),
-            None => self.errors.get(rep).map(|(code, _)| *code),
+            None => self.0.get(rep).map(|(code, _)| *code),
         }
     }
 
-    fn error_text(&self, rep: u32) -> Result<String, NnError> {
+    fn text(&self, rep: u32) -> Result<String, NnError> {
         match code_of_rep(rep) {
             Some(_) => Ok(String::new()),
-            None => self.errors.get(rep).map(|(_, text)| text.clone()),
+            None => self.0.get(rep).map(|(_, text)| text.clone()),
+        }
+    }
+
+    fn remove(&mut self, rep: u32) -> Result<(), NnError> {
+        match code_of_rep(rep) {
+            Some(_) => Ok(()),
+            None => self.0.remove(rep).map(drop),
         }
     }
 }
 
 /// Defines the four interfaces of the package.
-pub(crate) fn add_to_linker<T: WitView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub(crate) fn add_to_linker<T: NnView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     add_errors(linker)?;
     tensor::add_to_linker(linker)?;
     graph::add_to_linker(linker)
 }
 
-fn add_errors<T: WitView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+fn add_errors<T: NnView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let mut errors = linker.instance(&interface("errors"))?;
     errors.resource("error", ResourceType::host::<ErrorResource>(), |mut store, rep| {
-        if code_of_rep(rep).is_none() {
-            store
-                .data_mut()
-                .nn_mut()
-                .errors
-                .remove(rep)
-                .map_err(wasmtime::Error::new)?;
-        }
-        Ok(())
+        let removed = store.data_mut().nn_mut().errors.remove(rep);
+        removed.map_err(wasmtime::Error::new)
     })?;
     errors.func_wrap("[method]error.code", |store, (error,): (Resource<ErrorResource>,)| {
-        let code = store
-            .data()
-            .nn()
-            .error_code(error.rep())
-            .map_err(wasmtime::Error::new)?;
-        Ok((WitErrorCode::from(code),))
+        let code = store.data().nn().errors.code(error.rep());
+        Ok((WitErrorCode::from(code.map_err(wasmtime::Error::new)?),))
     })?;
     errors.func_wrap("[method]error.data", |store, (error,): (Resource<ErrorResource>,)| {
-        Ok((store
-            .data()
-            .nn()
-            .error_text(error.rep())
-            .map_err(wasmtime::Error::new)?,))
+        let text = store.data().nn().errors.text(error.rep());
+        Ok((text.map_err(wasmtime::Error::new)?,))
     })
 }
 

@@ -1,8 +1,8 @@
 //! [`LineSplitter`]: bytes to lines, with a bound on what it holds back.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{fmt::Write as _, sync::Arc, time::Instant};
 
-use super::{GuestLine, GuestStream, InstanceId, LineSink};
+use super::{GuestLine, GuestStream, InstanceId, LineRate, LineSink};
 
 /// Longest line kept whole; log collectors cut at 16 KiB.
 const MAX_LINE_BYTES: usize = 8 << 10;
@@ -13,15 +13,17 @@ pub(super) struct LineSplitter {
     instance: InstanceId,
     stream: GuestStream,
     partial: Vec<u8>,
+    rate: LineRate,
 }
 
 impl LineSplitter {
-    pub(super) fn new(sink: Arc<dyn LineSink>, instance: InstanceId, stream: GuestStream) -> Self {
+    pub(super) fn new(sink: Arc<dyn LineSink>, instance: InstanceId, stream: GuestStream, rate: LineRate) -> Self {
         Self {
             sink,
             instance,
             stream,
             partial: Vec::new(),
+            rate,
         }
     }
 
@@ -49,6 +51,10 @@ impl LineSplitter {
     }
 
     fn emit(&mut self) {
+        if !self.rate.admit(Instant::now()) {
+            self.partial.clear();
+            return;
+        }
         let bytes = self.partial.strip_suffix(b"\r").unwrap_or(&self.partial);
         let text = printable(&String::from_utf8_lossy(bytes));
         self.sink.line(&GuestLine {
@@ -101,7 +107,12 @@ mod tests {
 
     fn lines(writes: &[&[u8]]) -> Vec<String> {
         let sink = Arc::new(Collected::default());
-        let mut splitter = LineSplitter::new(Arc::clone(&sink) as _, InstanceId::next(), GuestStream::Stdout);
+        let mut splitter = LineSplitter::new(
+            Arc::clone(&sink) as _,
+            InstanceId::next(),
+            GuestStream::Stdout,
+            LineRate::new(None, Arc::default()),
+        );
         for write in writes {
             splitter.write(write);
         }

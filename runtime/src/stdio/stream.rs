@@ -15,7 +15,7 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamResult},
 };
 
-use super::{GuestStream, InstanceId, LineSink, LineSplitter, OutputSink, Receiver};
+use super::{GuestStream, InstanceId, LineRate, LineSink, LineSplitter, OutputSink, Receiver};
 use crate::stats::Counters;
 
 /// What a guest may write at once; wasmtime's own streams allow as much.
@@ -40,16 +40,13 @@ impl CappedOutput {
 
     pub(crate) fn lines(
         sink: Arc<dyn LineSink>,
-        instance: InstanceId,
-        stream: GuestStream,
+        (instance, stream): (InstanceId, GuestStream),
+        rate: LineRate,
         cap: u64,
         counters: Arc<Counters>,
     ) -> Self {
-        Self::new(
-            Receiver::Lines(LineSplitter::new(sink, instance, stream)),
-            cap,
-            counters,
-        )
+        let lines = LineSplitter::new(sink, instance, stream, rate);
+        Self::new(Receiver::Lines(lines), cap, counters)
     }
 
     fn new(receiver: Receiver, cap: u64, counters: Arc<Counters>) -> Self {

@@ -4,8 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use dunlin_runtime::{
-    CommandApp, DeadlineKind, Engine, ExitStatus, GrantError, Grants, Limits, LinkOptions, Preopen, RunError, Stdin,
-    Stdout,
+    CommandApp, DeadlineKind, Engine, ExitStatus, Grants, Limits, LinkOptions, Preopen, RunError, Stdin, Stdout,
 };
 
 use crate::support::{Collected, chain, compile, compile_wat, engine, guest, pool_of, scheduler};
@@ -180,20 +179,6 @@ async fn grants_that_cannot_be_given_are_named() {
         panic!("{outcome:?}")
     };
     assert!(error.to_string().contains("/no/such/folder"));
-    let outbound_hosts = vec!["example.com".to_owned()];
-    let (outcome, _) = run(
-        &start(HELLO),
-        Grants {
-            outbound_hosts,
-            ..Grants::default()
-        },
-        Limits::default(),
-    )
-    .await;
-    assert!(matches!(
-        outcome,
-        Err(RunError::Grant(GrantError::OutboundUnsupported { .. }))
-    ));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use dunlin_runtime::{Code, CompileError, Engine, EngineConfig, EngineError, WasmKind, World};
+use dunlin_runtime::{Code, CompileError, Engine, EngineConfig, EngineError, OpenCodeError, WasmKind, World};
 
 use crate::support::{compile_wat, digest, engine};
 
@@ -196,6 +196,38 @@ fn an_unwritable_cache_costs_a_warning_only() {
     let engine = cached(dir.path());
     fs_err::remove_dir_all(dir.path()).unwrap();
     assert_eq!(compile_wat(&engine, MODULE).world(), World::Command);
+}
+
+#[test]
+fn cached_code_is_opened_by_path_while_it_is_what_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    for (wat, kind) in [(MODULE, WasmKind::CoreModule), (COMPONENT, WasmKind::Component)] {
+        let engine = cached(dir.path());
+        let code = compile_wat(&engine, wat);
+        let file = engine.cached_file(code.digest()).unwrap();
+        // Another engine without a cache of its own, as a process without a compiler has it.
+        let opened = crate::support::engine().open_cached(&file, code.digest()).unwrap();
+        assert_eq!((opened.kind(), opened.digest()), (kind, code.digest()));
+        assert!(engine.cached_file("../../etc/passwd").is_none());
+
+        let refused = |file: &Path| engine.open_cached(file, code.digest()).unwrap_err();
+        assert!(matches!(
+            refused(&dir.path().join("none")),
+            OpenCodeError::Missing { .. }
+        ));
+        let mut bytes = fs_err::read(&file).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        // The old file is mapped and must stay as it is.
+        let replace = |bytes: &[u8]| fs_err::remove_file(&file).and_then(|()| fs_err::write(&file, bytes));
+        replace(&bytes).unwrap();
+        assert!(matches!(refused(&file), OpenCodeError::Sum { .. }));
+        fs_err::write(sum_of(&file), digest(b"not compiled code")).unwrap();
+        replace(b"not compiled code").unwrap();
+        assert!(matches!(refused(&file), OpenCodeError::Unfit { .. }));
+        fs_err::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let error = refused(&file);
+        assert!(matches!(error, OpenCodeError::File { .. }) && error.hint().is_some());
+    }
 }
 
 fn sum_of(file: &Path) -> PathBuf {

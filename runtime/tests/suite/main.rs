@@ -5,8 +5,14 @@
 
 mod command;
 mod compile;
+mod fuzz;
 mod hostile;
 mod http;
+mod inference;
 mod link;
 mod nn;
+mod outbound;
+mod random;
 mod support;
+mod wasi03;
+mod witx;

@@ -122,6 +122,43 @@ async fn outputs_are_charged_too() {
 }
 
 #[tokio::test]
+async fn computes_at_once_are_bounded() {
+    let limits = Limits {
+        computes: 0,
+        ..Limits::default()
+    };
+    let adder = Arc::new(Adder::new(Mood::Adds));
+    let Some(ran) = run("add", &adder, limits, vec![]).await else {
+        return;
+    };
+    assert_eq!((ran.outcome.unwrap().code(), ran.stats.quota_refusals), (1, 1));
+    assert!(ran.output.contains("too-large"), "{}", ran.output);
+    // What the guest gave away with the call is gone all the same.
+    assert_eq!(ran.budget.in_use(), 0);
+}
+
+#[tokio::test]
+async fn large_buffers_are_kept_for_the_next_tensor() {
+    let engine = engine();
+    let Some(wasm) = guest("nn_add") else { return };
+    let app = CommandApp::new(&engine, compile(&engine, &wasm), &LinkOptions { models: true }).unwrap();
+    let grants = Grants {
+        args: vec!["nn_add".into(), "tensor-flood".into()],
+        models: Some(Arc::new(Models(Arc::new(Adder::new(Mood::Adds))))),
+        ..Grants::default()
+    };
+    let limits = Limits {
+        host_tensor_bytes: 4 * MIB,
+        ..Limits::default()
+    };
+    app.run(grants, limits, &scheduler()).await.unwrap();
+    // Four tensors of a MiB came back from a guest that ended.
+    assert_eq!(engine.idle_tensor_bytes(), 4 << 20);
+    engine.trim();
+    assert_eq!(engine.idle_tensor_bytes(), 0);
+}
+
+#[tokio::test]
 async fn handles_are_bounded() {
     let Some(ran) = well(
         "context-flood",

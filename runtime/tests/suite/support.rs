@@ -266,6 +266,10 @@ impl ModelProvider for Models {
         }
     }
 
+    fn digest(&self, name: &str) -> Option<String> {
+        Some(format!("sha256:{name}"))
+    }
+
     async fn load(
         &self,
         _encoding: Encoding,

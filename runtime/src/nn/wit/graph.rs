@@ -7,8 +7,11 @@ use wasmtime::{
 };
 
 use super::{
-    super::NnError,
-    WitView, interface,
+    super::{
+        NnError, NnView,
+        session::{Input, MAX_NAME_BYTES, Naming},
+    },
+    interface,
     tensor::usable,
     types::{ContextResource, ErrorResource, ExecutionTarget, GraphEncoding, GraphResource, TensorResource},
 };
@@ -18,7 +21,7 @@ type Answer<T> = wasmtime::Result<(Result<T, Resource<ErrorResource>>,)>;
 type LoadParts = (WasmList<WasmList<u8>>, GraphEncoding, ExecutionTarget);
 type Named = (String, Resource<TensorResource>);
 
-pub(super) fn add_to_linker<T: WitView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker<T: NnView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     // Inference comes first: graph uses its resource.
     let mut inference = linker.instance(&interface("inference"))?;
     inference.resource(
@@ -59,13 +62,19 @@ pub(super) fn add_to_linker<T: WitView>(linker: &mut Linker<T>) -> wasmtime::Res
     })
 }
 
-async fn load_by_name<T: WitView>(mut store: StoreContextMut<'_, T>, name: WasmStr) -> Answer<Resource<GraphResource>> {
-    let name = name.to_str(&store)?.into_owned();
+async fn load_by_name<T: NnView>(mut store: StoreContextMut<'_, T>, name: WasmStr) -> Answer<Resource<GraphResource>> {
+    let name = match name.to_str(&store)? {
+        long if long.len() > MAX_NAME_BYTES => {
+            let (what, len, limit) = ("model name", long.len(), MAX_NAME_BYTES);
+            return answer(&mut store, Err(NnError::NameTooLong { what, len, limit }));
+        }
+        name => name.into_owned(),
+    };
     let graph = store.data_mut().nn_mut().session.open(&name).await;
     answer(&mut store, graph.map(Resource::new_own))
 }
 
-async fn load<T: WitView>(mut store: StoreContextMut<'_, T>, parts: LoadParts) -> Answer<Resource<GraphResource>> {
+async fn load<T: NnView>(mut store: StoreContextMut<'_, T>, parts: LoadParts) -> Answer<Resource<GraphResource>> {
     let (builders, encoding, target) = parts;
     if builders.len() != 1 {
         return answer(&mut store, Err(NnError::ModelParts { given: builders.len() }));
@@ -85,7 +94,7 @@ async fn load<T: WitView>(mut store: StoreContextMut<'_, T>, parts: LoadParts) -
     answer(&mut store, graph.map(Resource::new_own))
 }
 
-async fn compute<T: WitView>(
+async fn compute<T: NnView>(
     mut store: StoreContextMut<'_, T>,
     context: Resource<ContextResource>,
     inputs: Vec<Named>,
@@ -100,7 +109,7 @@ async fn compute<T: WitView>(
     answer(&mut store, named)
 }
 
-async fn try_compute<T: WitView>(
+async fn try_compute<T: NnView>(
     store: &mut StoreContextMut<'_, T>,
     context: u32,
     inputs: Vec<Named>,
@@ -109,22 +118,19 @@ async fn try_compute<T: WitView>(
     let (mut usable_inputs, mut refusal) = (Vec::with_capacity(inputs.len()), None);
     for (name, tensor) in inputs {
         match usable(tensor.rep()) {
-            Ok(rep) => usable_inputs.push((name, rep)),
+            Ok(rep) => usable_inputs.push((name, Input::Taken(rep))),
             Err(error) => refusal = Some(error),
         }
     }
-    match refusal {
-        None => session.compute(context, usable_inputs).await,
-        Some(error) => {
-            // The guest gave these away with the call.
-            for (_, rep) in usable_inputs {
-                session.drop_tensor(rep)?;
-            }
-            Err(error)
-        }
+    if let Some(error) = refusal {
+        // The guest gave the others away with the call; nobody waits for this compute.
+        drop(session.begin(context, usable_inputs));
+        return Err(error);
     }
+    let outputs = session.begin(context, usable_inputs)?.run().await?;
+    session.finish(outputs, Naming::WasiNn)
 }
 
-fn answer<T: WitView, R>(store: &mut StoreContextMut<'_, T>, outcome: Result<R, NnError>) -> Answer<R> {
-    Ok((outcome.map_err(|error| store.data_mut().nn_mut().raise(&error)),))
+fn answer<T: NnView, R>(store: &mut StoreContextMut<'_, T>, outcome: Result<R, NnError>) -> Answer<R> {
+    Ok((outcome.map_err(|error| store.data_mut().nn_mut().errors.raise(&error)),))
 }

@@ -9,13 +9,13 @@ use wasmtime::{
 };
 
 use super::{
-    super::NnError,
-    WitView, interface,
+    super::{NnError, NnView},
+    interface,
     refusal::RefusedTensor,
     types::{TensorResource, TensorType},
 };
 
-pub(super) fn add_to_linker<T: WitView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker<T: NnView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let mut tensor = linker.instance(&interface("tensor"))?;
     tensor.resource("tensor", ResourceType::host::<TensorResource>(), |mut store, rep| {
         if RefusedTensor::of_rep(rep).is_none() {
@@ -44,7 +44,7 @@ pub(super) fn add_to_linker<T: WitView>(linker: &mut Linker<T>) -> wasmtime::Res
 
 type TensorParts = (WasmList<u32>, TensorType, WasmList<u8>);
 
-fn construct<T: WitView>(
+fn construct<T: NnView>(
     mut store: StoreContextMut<'_, T>,
     (dims, ty, data): TensorParts,
 ) -> wasmtime::Result<(Resource<TensorResource>,)> {
@@ -55,7 +55,7 @@ fn construct<T: WitView>(
     Ok((Resource::new_own(rep),))
 }
 
-fn try_construct<T: WitView>(
+fn try_construct<T: NnView>(
     store: &mut StoreContextMut<'_, T>,
     dims: &WasmList<u32>,
     ty: TensorType,
@@ -72,15 +72,15 @@ fn try_construct<T: WitView>(
         .nn()
         .session
         .pay_for_tensor(ElementType::from(ty), &shape, data.len())?;
-    let copy = data.as_le_slice(&*store).to_vec();
-    store.data_mut().nn_mut().session.keep_tensor(grant, copy)
+    let held = grant.fill(data.as_le_slice(&*store))?;
+    store.data_mut().nn_mut().session.keep_tensor(held)
 }
 
 /// One more than any tensor has: a longer list is refused for its rank, without being copied whole.
 const MAX_DIMS: usize = 65;
 
 /// A refused tensor is empty, whatever was asked for.
-fn dimensions<T: WitView>(state: &T, rep: u32) -> wasmtime::Result<Vec<u32>> {
+fn dimensions<T: NnView>(state: &T, rep: u32) -> wasmtime::Result<Vec<u32>> {
     if RefusedTensor::of_rep(rep).is_some() {
         return Ok(vec![0]);
     }
@@ -93,7 +93,7 @@ fn dimensions<T: WitView>(state: &T, rep: u32) -> wasmtime::Result<Vec<u32>> {
         .collect())
 }
 
-fn element_type<T: WitView>(state: &T, rep: u32) -> wasmtime::Result<TensorType> {
+fn element_type<T: NnView>(state: &T, rep: u32) -> wasmtime::Result<TensorType> {
     if let Some(refused) = RefusedTensor::of_rep(rep) {
         return Ok(refused.ty);
     }
@@ -103,13 +103,12 @@ fn element_type<T: WitView>(state: &T, rep: u32) -> wasmtime::Result<TensorType>
 }
 
 /// Lowered from the shared bytes straight into the guest's memory.
-fn data<T: WitView>(state: &T, rep: u32) -> wasmtime::Result<Arc<Vec<u8>>> {
+fn data<T: NnView>(state: &T, rep: u32) -> wasmtime::Result<Arc<Vec<u8>>> {
     if RefusedTensor::of_rep(rep).is_some() {
         return Ok(Arc::default());
     }
-    Ok(Arc::clone(
-        state.nn().session.tensor(rep).map_err(wasmtime::Error::new)?.data(),
-    ))
+    let data = state.nn().session.read_tensor(rep);
+    data.map(Arc::clone).map_err(wasmtime::Error::new)
 }
 
 /// The handle of a tensor that exists, or why it was refused when it was made.

@@ -20,10 +20,10 @@ impl Flights {
         let slot = self.slot(digest);
         let mut held = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(inner) = held.upgrade() {
-            return Ok(Code::from_inner(inner));
+            return Ok(Code { inner });
         }
         let code = make()?;
-        *held = Arc::downgrade(code.inner());
+        *held = Arc::downgrade(&code.inner);
         Ok(code)
     }
 
