@@ -1,25 +1,94 @@
-//! Progress of long work: bars on a terminal, nothing elsewhere. Results never depend on it.
+//! Progress of long work, on standard error: bars on a terminal, one JSON object a line elsewhere. Results never depend on it.
 
 use std::{
     collections::HashMap,
-    io::IsTerminal as _,
+    io::{IsTerminal as _, Write as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use dunlin_models::{
     Descriptor, Digest,
-    registry::{NoProgress, Progress},
+    registry::{Event, NoProgress, Progress},
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::Serialize;
 
-use crate::args::GlobalArgs;
+use crate::args::{GlobalArgs, ProgressForm};
 
-/// The progress of transfers: bars where somebody is looking.
+/// Time between two reports of the bytes of one blob, for programs: they want news, not a flood.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The progress of transfers, in the form that was asked for.
 pub(crate) fn of(global: &GlobalArgs) -> Arc<dyn Progress> {
-    if global.quiet || !std::io::stderr().is_terminal() {
-        Arc::new(NoProgress)
-    } else {
-        Arc::new(Bars::default())
+    let form = match global.progress {
+        _ if global.quiet => ProgressForm::None,
+        ProgressForm::Auto if std::io::stderr().is_terminal() => ProgressForm::Bars,
+        ProgressForm::Auto => ProgressForm::Json,
+        form => form,
+    };
+    match form {
+        ProgressForm::None => Arc::new(NoProgress),
+        ProgressForm::Bars => Arc::new(Bars::default()),
+        ProgressForm::Json | ProgressForm::Auto => Arc::new(Lines::default()),
+    }
+}
+
+/// Events as JSON lines; bytes are added up and told at most once a second for each blob.
+#[derive(Debug, Default)]
+struct Lines(Mutex<HashMap<Digest, Tally>>);
+
+#[derive(Debug)]
+struct Tally {
+    bytes: u64,
+    told: Instant,
+}
+
+#[derive(Serialize)]
+struct Transferred<'a> {
+    event: &'static str,
+    blob: &'a Descriptor,
+    bytes: u64,
+}
+
+impl Progress for Lines {
+    fn event(&self, event: &Event<'_>) {
+        let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match *event {
+            Event::Started { blob } | Event::Resumed { blob, .. } | Event::Discarded { blob } => {
+                let bytes = if let Event::Resumed { at, .. } = *event { at } else { 0 };
+                let told = Instant::now();
+                tallies.insert(blob.digest, Tally { bytes, told });
+                line(event);
+            }
+            Event::Progress { blob, bytes } => {
+                let Some(tally) = tallies.get_mut(&blob.digest) else {
+                    return;
+                };
+                tally.bytes = tally.bytes.saturating_add(bytes);
+                if tally.told.elapsed() >= REPORT_INTERVAL {
+                    tally.told = Instant::now();
+                    line(&Transferred {
+                        event: "progress",
+                        blob,
+                        bytes: tally.bytes,
+                    });
+                }
+            }
+            Event::Done { blob, .. } => {
+                tallies.remove(&blob.digest);
+                line(event);
+            }
+            _ => line(event),
+        }
+    }
+}
+
+/// One JSON object on standard error; a closed one is nobody's failure.
+fn line(value: &impl Serialize) {
+    if let Ok(mut text) = serde_json::to_vec(value) {
+        text.push(b'\n');
+        drop(std::io::stderr().lock().write_all(&text));
     }
 }
 

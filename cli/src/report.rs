@@ -7,20 +7,25 @@ use dunlin_models::{
     key::KeyError,
     pack::PackError,
     reference::ReferenceError,
-    registry::{PullError, PushError, TransportError},
-    sign::SignError,
-    store::StoreError,
+    registry::{CopyError, PullError, PushError, TransportError},
+    sign::{RootError, SignError, SigningConfigError},
+    store::{StoreError, archive::ArchiveError},
     verify::VerifyError,
 };
 use dunlin_node::{
     CodeError, EngineOptionsError,
+    build::BuildError,
+    client::ClientError,
+    config::ConfigError,
     environment::EnvironmentError,
     error_chain,
     infer::InferError,
     local::LocalFileError,
     model::ModelError,
     open::OpenError,
-    pull::{ClientError, PullFault, PushFault},
+    pack::PackFault,
+    pull::{CopyFault, PullFault, PushFault},
+    recipe::RecipeError,
     resident::ResidentError,
     run::RunFault,
     sandbox::SandboxError,
@@ -101,6 +106,30 @@ impl Failure {
         }
     }
 
+    /// The trust policy says no, as was explained.
+    pub(crate) fn refused(reference: &str, reason: Option<&str>) -> Self {
+        Self {
+            exit: Exit::Refused,
+            message: reason.map_or_else(|| format!("{reference} is refused"), str::to_owned),
+            details: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// The store has damages that are not mended.
+    pub(crate) fn damaged(count: usize, tried: bool) -> Self {
+        Self {
+            exit: Exit::Corrupt,
+            message: format!("the store has {count} damages"),
+            details: Vec::new(),
+            hint: Some(if tried {
+                "pull the artifacts that name what is missing again".to_owned()
+            } else {
+                "`dunlin fsck --mend` moves aside what is wrong".to_owned()
+            }),
+        }
+    }
+
     /// A model was named where a module belongs.
     pub(crate) fn not_a_module(name: &str, command: &str) -> Self {
         Self {
@@ -152,6 +181,7 @@ impl From<TrustError> for Failure {
             TrustError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
             TrustError::Read { .. } => Exit::Local,
             TrustError::TooLarge { .. } | TrustError::Policy { .. } => Exit::Refused,
+            TrustError::NoSigner => Exit::Usage,
         };
         Self::of(exit, &error, error.hint())
     }
@@ -215,13 +245,87 @@ impl From<SignError> for Failure {
     }
 }
 
-impl From<PackError> for Failure {
-    fn from(error: PackError) -> Self {
+fn pack_exit(error: &PackError) -> Exit {
+    match error {
+        PackError::Store(source) => store_exit(source),
+        PackError::Read(source) if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
+        PackError::Read(_) => Exit::Local,
+        _ => Exit::Usage,
+    }
+}
+
+impl From<SigningConfigError> for Failure {
+    fn from(error: SigningConfigError) -> Self {
+        Self::of(Exit::Usage, &error, error.hint())
+    }
+}
+
+impl From<RootError> for Failure {
+    fn from(error: RootError) -> Self {
+        Self::of(Exit::Usage, &error, error.hint())
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::of(client_exit(&error), &error, error.hint())
+    }
+}
+
+impl From<PackFault> for Failure {
+    fn from(error: PackFault) -> Self {
         let exit = match &error {
-            PackError::Store(source) => store_exit(source),
-            PackError::Read(source) if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
-            PackError::Read(_) => Exit::Local,
+            PackFault::Store(source) | PackFault::Link { source, .. } => store_exit(source),
+            PackFault::ImageModel { .. } => Exit::Usage,
+            PackFault::Pack(source) => pack_exit(source),
+        };
+        Self::of(exit, &error, error.hint())
+    }
+}
+
+fn file_exit(source: &io::Error) -> Exit {
+    match source.kind() {
+        io::ErrorKind::NotFound => Exit::NotFound,
+        _ => Exit::Local,
+    }
+}
+
+impl From<RecipeError> for Failure {
+    fn from(error: RecipeError) -> Self {
+        let exit = match &error {
+            RecipeError::Read(source) => file_exit(source),
             _ => Exit::Usage,
+        };
+        Self::of(exit, &error, error.hint())
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        let exit = match &error {
+            BuildError::NoCommand { .. } => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        Self::of(exit, &error, error.hint())
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let exit = match &error {
+            ConfigError::Read(source) => file_exit(source),
+            _ => Exit::Usage,
+        };
+        Self::of(exit, &error, error.hint())
+    }
+}
+
+impl From<ArchiveError> for Failure {
+    fn from(error: ArchiveError) -> Self {
+        let exit = match &error {
+            ArchiveError::Store(source) => store_exit(source),
+            ArchiveError::Write(_) | ArchiveError::Layout(_) | ArchiveError::NotEmpty { .. } => Exit::Local,
+            _ => Exit::Corrupt,
         };
         Self::of(exit, &error, error.hint())
     }
@@ -275,6 +379,22 @@ impl From<PullFault> for Failure {
             failure.details = source.explain().to_vec();
         }
         failure
+    }
+}
+
+impl From<CopyFault> for Failure {
+    fn from(error: CopyFault) -> Self {
+        let exit = match &error {
+            CopyFault::Client(source) => client_exit(source),
+            CopyFault::Copy(CopyError::NoRegistry { .. }) => Exit::Usage,
+            CopyFault::Copy(CopyError::WrongManifest { .. } | CopyError::TooLarge { .. }) => Exit::Corrupt,
+            CopyFault::Copy(CopyError::Source {
+                source: TransportError::Status { status: 404, .. },
+                ..
+            }) => Exit::NotFound,
+            CopyFault::Copy(_) => Exit::Network,
+        };
+        Self::of(exit, &error, error.hint())
     }
 }
 
@@ -347,7 +467,7 @@ impl From<InferError> for Failure {
 fn sandbox_exit(error: &SandboxError) -> Exit {
     match error {
         SandboxError::Model(source) => model_exit(source),
-        SandboxError::UnsafePath { .. } => Exit::Corrupt,
+        SandboxError::UnsafePath { .. } | SandboxError::Rights(_) => Exit::Corrupt,
         SandboxError::Layout { .. } => Exit::Local,
     }
 }

@@ -6,12 +6,23 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::config::ConfigLocation;
+
 /// Variable naming the state folder (content store, views).
 pub const DATA_VARIABLE: &str = "DUNLIN_DATA";
 /// Variable naming the cache folder (precompiled code).
 pub const CACHE_VARIABLE: &str = "DUNLIN_CACHE";
 /// Variable naming the trust policy file.
 pub const POLICY_VARIABLE: &str = "DUNLIN_POLICY";
+/// Variable naming the node's configuration file.
+pub const CONFIG_VARIABLE: &str = "DUNLIN_CONFIG";
+/// Variable with the password of encrypted signing keys; the name is cosign's, so that scripts keep working.
+pub const KEY_PASSWORD_VARIABLE: &str = "COSIGN_PASSWORD";
+/// Variables with the proxies, as curl reads them: lower case wins, and `HTTP_PROXY` is not looked at, since a CGI server
+/// lets its clients set it.
+const HTTPS_PROXY_VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+const HTTP_PROXY_VARIABLES: [&str; 3] = ["http_proxy", "all_proxy", "ALL_PROXY"];
+const NO_PROXY_VARIABLES: [&str; 2] = ["no_proxy", "NO_PROXY"];
 /// Variables naming a libonnxruntime, in the order in which they are looked at. The second is the one that users of
 /// `ort` already set.
 pub const ONNXRUNTIME_VARIABLES: [&str; 2] = ["DUNLIN_ONNXRUNTIME", "ORT_DYLIB_PATH"];
@@ -27,6 +38,8 @@ const ONNXRUNTIME_FOLDERS: [&str; 5] = [
 
 /// Policy file of the whole machine, used when the user has none of their own.
 const SYSTEM_POLICY: &str = "/etc/dunlin/policy.yaml";
+/// Configuration file of the whole machine.
+const SYSTEM_CONFIG: &str = "/etc/dunlin/node.toml";
 /// State and cache of the system service.
 const SYSTEM_DATA: &str = "/var/lib/dunlin";
 const SYSTEM_CACHE: &str = "/var/cache/dunlin";
@@ -40,6 +53,14 @@ pub struct Environment {
     pub cache_dir: PathBuf,
     /// The policy file to use, and whether somebody named it (then its absence is an error).
     pub policy: PolicyLocation,
+    /// The node's configuration file.
+    pub config: ConfigLocation,
+    /// URL of the proxy for requests without TLS.
+    pub http_proxy: Option<String>,
+    /// URL of the proxy for requests with TLS.
+    pub https_proxy: Option<String>,
+    /// Hosts that are reached without the proxy, separated by commas.
+    pub no_proxy: Option<String>,
     /// Docker's `config.json`, for registry credentials. May not exist.
     pub docker_config: Option<PathBuf>,
     /// A libonnxruntime that the user named.
@@ -99,20 +120,33 @@ impl Environment {
             None => under_home("XDG_CACHE_HOME", ".cache")
                 .map_or_else(|| data_dir.join("cache"), |cache| cache.join("dunlin")),
         };
+        let places = |name: &str, system: &str| -> Vec<PathBuf> {
+            let own = under_home("XDG_CONFIG_HOME", ".config")
+                .filter(|_| !root)
+                .map(|config| config.join("dunlin").join(name));
+            own.into_iter().chain([system.into()]).collect()
+        };
         let policy = lookup(POLICY_VARIABLE).map_or_else(
-            || {
-                let own = under_home("XDG_CONFIG_HOME", ".config")
-                    .filter(|_| !root)
-                    .map(|config| config.join("dunlin/policy.yaml"));
-                PolicyLocation::Default(own.into_iter().chain([SYSTEM_POLICY.into()]).collect())
-            },
+            || PolicyLocation::Default(places("policy.yaml", SYSTEM_POLICY)),
             PolicyLocation::Named,
         );
+        let config = lookup(CONFIG_VARIABLE).map_or_else(
+            || ConfigLocation::Default(places("node.toml", SYSTEM_CONFIG)),
+            ConfigLocation::Named,
+        );
+        let text = |names: &[&str]| {
+            let value = names.iter().find_map(|name| lookup(name))?;
+            value.to_str().map(str::to_owned)
+        };
         let docker_config = under_home("DOCKER_CONFIG", ".docker").map(|folder| folder.join("config.json"));
         Ok(Self {
             data_dir,
             cache_dir,
             policy,
+            config,
+            http_proxy: text(&HTTP_PROXY_VARIABLES),
+            https_proxy: text(&HTTPS_PROXY_VARIABLES),
+            no_proxy: text(&NO_PROXY_VARIABLES),
             docker_config,
             onnxruntime: ONNXRUNTIME_VARIABLES.iter().find_map(|variable| lookup(variable)),
             onnxruntime_search: ONNXRUNTIME_FOLDERS.iter().map(PathBuf::from).collect(),
@@ -125,11 +159,23 @@ impl Environment {
         self.data_dir.join("store")
     }
 
+    /// The folder of verdicts that need not be reached again.
+    #[must_use]
+    pub fn verdict_dir(&self) -> PathBuf {
+        self.cache_dir.join("verdicts")
+    }
+
     /// The precompiled-code cache's folder.
     #[must_use]
     pub fn code_dir(&self) -> PathBuf {
         self.cache_dir.join("code")
     }
+}
+
+/// The variable `name` of this process, for guests that get it by name; `None` where it is not set or not UTF-8.
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    process_variable(name)?.into_os_string().into_string().ok()
 }
 
 #[allow(

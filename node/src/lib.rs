@@ -1,16 +1,22 @@
 //! Composition: one process's view of its machine. [`Node`] joins the environment, the trust policy, the store, the registries
 //! and the engines; `run`, `serve` and `infer` are built from it. Knows nothing of command-line syntax or terminals.
 
+pub mod config;
 pub mod environment;
 pub mod target;
 pub mod trust;
 
+pub mod build;
+pub mod client;
 pub mod local;
 pub mod open;
+pub mod pack;
 pub mod pull;
+pub mod recipe;
 
 pub mod model;
 pub mod resident;
+mod rights;
 pub mod sandbox;
 
 pub mod infer;
@@ -28,21 +34,25 @@ use std::sync::Arc;
 
 use dunlin_models::{Store, Verifier, registry::Progress, store::StoreError};
 
+pub use client::RegistryOptions;
 pub use code::CodeError;
+pub use config::{ConfigLocation, NodeConfig};
 pub use dunlin_host_gpu::{CancelToken, EngineChoice, EngineError, Engines, NamedTensor, Signature};
+pub use dunlin_runtime::{OutboundHost, OutboundHostError};
 pub use engines::{EngineOptions, EngineOptionsError};
 pub use environment::Environment;
 pub use model::Model;
 pub use open::{Module, OpenOptions, Opened};
-pub use pull::RegistryOptions;
 pub use resident::{GrantedModels, ResidentModels};
+pub use rights::AskedHostError;
 pub use sandbox::{Folder, Grant, Sandbox, SandboxLimits};
 pub use target::Target;
-pub use trust::TrustOptions;
+pub use trust::{SignerOption, TrustOptions};
 
 /// This machine, as one process uses it.
 pub struct Node {
     environment: Environment,
+    config: NodeConfig,
     verifier: Verifier,
     registry: RegistryOptions,
     progress: Arc<dyn Progress>,
@@ -62,12 +72,14 @@ impl Node {
     #[must_use]
     pub fn new(
         environment: Environment,
+        config: NodeConfig,
         verifier: Verifier,
         registry: RegistryOptions,
         progress: Arc<dyn Progress>,
     ) -> Self {
         Self {
             environment,
+            config,
             verifier,
             registry,
             progress,
@@ -78,6 +90,12 @@ impl Node {
     #[must_use]
     pub fn environment(&self) -> &Environment {
         &self.environment
+    }
+
+    /// The settings that were read from a file.
+    #[must_use]
+    pub fn config(&self) -> &NodeConfig {
+        &self.config
     }
 
     /// Who is trusted.

@@ -48,6 +48,16 @@ pub fn list(store: &Store) -> Result<Vec<Listed>, StoreError> {
     Ok(listed)
 }
 
+/// Bytes of all blobs of `store`, as far as they can be counted: for progress bars.
+#[must_use]
+pub fn blob_bytes(store: &Store) -> u64 {
+    let Ok(entries) = fs_err::read_dir(store.root().join("blobs/sha256")) else {
+        return 0;
+    };
+    let sizes = entries.flatten().filter_map(|entry| entry.metadata().ok());
+    sizes.fold(0, |total, metadata| total.saturating_add(metadata.len()))
+}
+
 /// Whether `name` is `...sha256-<hex>`: the tag under which the referrers of a digest are kept.
 fn is_referrers_tag(name: &str) -> bool {
     name.rsplit(':')

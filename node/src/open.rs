@@ -12,6 +12,7 @@ use dunlin_models::{
     Descriptor, Digest, Reference, Store, Verified,
     artifact::{self, Artifact, ArtifactError, BundleArtifact, Capabilities, ModelArtifact, ModelLink, ModuleArtifact},
     reference::ReferenceError,
+    registry::Links,
     store::StoreError,
     verify::{Verdict, VerifyError},
 };
@@ -150,8 +151,8 @@ pub struct Module {
     pub is_text: bool,
     /// Why it may be used.
     pub verdict: Verdict,
-    /// What it asks for.
-    pub capabilities: Capabilities,
+    /// What it asks for; `None` for a bare file, which cannot ask.
+    pub capabilities: Option<Capabilities>,
     /// The models of its list that are there, by name.
     pub models: BTreeMap<String, Model>,
 }
@@ -209,7 +210,7 @@ impl Node {
                 if reference.registry().is_some() =>
             {
                 let descriptor = self
-                    .pull(reference, options.allow_unsigned)
+                    .pull(reference, options.allow_unsigned, Links::Required)
                     .await
                     .map_err(|source| OpenError::Pull {
                         target: target(),
@@ -281,7 +282,7 @@ impl Node {
                 verdict: file.admitted.verdict().clone(),
                 code: file.bytes,
                 is_text,
-                capabilities: Capabilities::default(),
+                capabilities: None,
                 models: BTreeMap::new(),
             }));
         }
@@ -312,7 +313,7 @@ fn open_module(
         verdict: module.descriptor.verdict().clone(),
         code: Arc::new(code),
         is_text: false,
-        capabilities: module.capabilities,
+        capabilities: Some(module.capabilities),
         models,
     })
 }

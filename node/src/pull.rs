@@ -1,31 +1,18 @@
 //! Pulls and pushes with this node's credentials, policy and store.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use dunlin_models::{
-    Reference,
+    Descriptor, Digest, Reference, Verified,
     registry::{
-        CredentialSource, PullError, PullOptions, PullReport, PushError, PushOptions, PushReport, Registry,
-        RegistryConfig, TransportError,
+        CopyError, CopyOptions, CopyReport, Links, PullError, PullOptions, PullReport, PushError, PushOptions,
+        PushReport, SigningHttp,
     },
-    store::StoreError,
+    verify::Explanation,
 };
-use fs_err as fs;
 use thiserror::Error;
 
-use crate::Node;
-
-/// A file of certificate authorities larger than this is none.
-const MAX_CA_FILE: u64 = 4 << 20;
-
-/// How registries are reached.
-#[derive(Debug, Clone, Default)]
-pub struct RegistryOptions {
-    /// HTTP without TLS.
-    pub plain_http: bool,
-    /// Files with further certificate authorities.
-    pub ca_files: Vec<PathBuf>,
-}
+use crate::{Node, client::ClientError};
 
 /// Why a pull failed.
 #[derive(Debug, Error)]
@@ -49,34 +36,24 @@ pub enum PushFault {
     Push(#[from] PushError),
 }
 
-/// Why there is no registry client.
+/// Why a copy failed.
 #[derive(Debug, Error)]
-pub enum ClientError {
-    /// A file of certificate authorities cannot be read.
-    #[error("cannot read the certificate authorities")]
-    CaFile(#[source] std::io::Error),
-    /// A file of certificate authorities is too large to be one.
-    #[error("{} is too large for a file of certificate authorities", path.display())]
-    CaFileTooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The store cannot be opened.
+pub enum CopyFault {
+    /// There is no client.
     #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The settings do not make a client.
+    Client(#[from] ClientError),
+    /// The copy itself failed.
     #[error(transparent)]
-    Registry(#[from] TransportError),
+    Copy(#[from] CopyError),
 }
 
-impl ClientError {
+impl CopyFault {
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::CaFile(_) | Self::CaFileTooLarge { .. } => Some("--ca-file takes a PEM file".to_owned()),
-            Self::Store(error) => error.hint(),
-            Self::Registry(error) => error.hint(),
+            Self::Client(error) => error.hint(),
+            Self::Copy(error) => error.hint(),
         }
     }
 }
@@ -104,19 +81,55 @@ impl PushFault {
 }
 
 impl Node {
-    /// Pulls `reference` into the store: verdict first, layers after it.
+    /// Pulls `reference` into the store, and the models that it links: verdict first, layers after it.
     ///
     /// # Errors
     /// See [`PullFault`]; the store's tags are as before.
-    pub async fn pull(&self, reference: &Reference, allow_unsigned: bool) -> Result<PullReport, PullFault> {
+    pub async fn pull(
+        &self,
+        reference: &Reference,
+        allow_unsigned: bool,
+        links: Links,
+    ) -> Result<PullReport, PullFault> {
         let store = self.store().map_err(ClientError::from)?;
-        let registry = self.registry(reference)?;
+        let registry = self.registry(&[reference])?;
         let options = PullOptions {
             allow_unsigned,
+            links,
             progress: Arc::clone(&self.progress),
             ..PullOptions::default()
         };
         Ok(registry.pull(&store, reference, self.verifier(), options).await?)
+    }
+
+    /// Judges what a registry has under `reference`, by its manifest and signatures alone; with `digest`, that manifest.
+    ///
+    /// # Errors
+    /// See [`PullFault`].
+    pub async fn verify_remote(
+        &self,
+        reference: &Reference,
+        digest: Option<Digest>,
+    ) -> Result<Verified<Descriptor>, PullFault> {
+        let registry = self.registry(&[reference])?;
+        Ok(registry.verify(reference, digest, self.verifier()).await?)
+    }
+
+    /// Why a registry's artifact is judged as it is.
+    ///
+    /// # Errors
+    /// Its manifest or signatures cannot be had.
+    pub async fn explain_remote(&self, reference: &Reference) -> Result<Explanation, PullFault> {
+        let registry = self.registry(&[reference])?;
+        Ok(registry.explain(reference, None, self.verifier()).await?)
+    }
+
+    /// A client for the services that sign without a key.
+    ///
+    /// # Errors
+    /// The settings do not make a client.
+    pub fn signing_http(&self) -> Result<SigningHttp, ClientError> {
+        Ok(self.registry(&[])?.signing_http()?)
     }
 
     /// Pushes `local` from the store to `remote`, with its signatures.
@@ -125,7 +138,7 @@ impl Node {
     /// See [`PushFault`]; what was uploaded before stays in the registry, the tag is set last.
     pub async fn push(&self, local: &Reference, remote: &Reference) -> Result<PushReport, PushFault> {
         let store = self.store().map_err(ClientError::from)?;
-        let registry = self.registry(remote)?;
+        let registry = self.registry(&[remote])?;
         let options = PushOptions {
             progress: Arc::clone(&self.progress),
             ..PushOptions::default()
@@ -133,30 +146,16 @@ impl Node {
         Ok(registry.push(&store, local, remote, options).await?)
     }
 
-    /// A client for the registry of `reference`; plain HTTP, where it was asked for, is for that registry alone.
-    fn registry(&self, reference: &Reference) -> Result<Registry, ClientError> {
-        let mut extra_roots = String::new();
-        for path in &self.registry.ca_files {
-            if fs::metadata(path).map_err(ClientError::CaFile)?.len() > MAX_CA_FILE {
-                return Err(ClientError::CaFileTooLarge { path: path.clone() });
-            }
-            extra_roots.push_str(&fs::read_to_string(path).map_err(ClientError::CaFile)?);
-            extra_roots.push('\n');
-        }
-        let credentials = match &self.environment().docker_config {
-            Some(path) if path.exists() => CredentialSource::DockerConfig(path.clone()),
-            _ => CredentialSource::Anonymous,
+    /// Copies `from` to `to`, from registry to registry, with what refers to it where `referrers` says so.
+    ///
+    /// # Errors
+    /// See [`CopyFault`]; the tag at the target is set last.
+    pub async fn copy(&self, from: &Reference, to: &Reference, referrers: bool) -> Result<CopyReport, CopyFault> {
+        let registry = self.registry(&[from, to])?;
+        let options = CopyOptions {
+            referrers,
+            progress: Arc::clone(&self.progress),
         };
-        Ok(Registry::new(RegistryConfig {
-            plain_http: reference
-                .registry()
-                .filter(|_| self.registry.plain_http)
-                .map(str::to_owned)
-                .into_iter()
-                .collect::<BTreeSet<_>>(),
-            extra_roots_pem: (!extra_roots.is_empty()).then_some(extra_roots),
-            credentials,
-            ..RegistryConfig::default()
-        })?)
+        Ok(registry.copy(from, to, options).await?)
     }
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use dunlin_runtime::{Grants, Limits, Preopen};
+use dunlin_runtime::{Grants, Limits, OutboundHost, Preopen};
 use fs_err as fs;
 use tempfile::TempDir;
 use thiserror::Error;
@@ -20,6 +20,7 @@ use crate::{
     model::{Model, ModelError},
     open::Module,
     resident::{GrantedModels, ResidentModels},
+    rights::{AskedHostError, Granted, Rights},
 };
 
 /// Where a guest finds the files of its models: `/models/<name>/<path>`.
@@ -38,6 +39,8 @@ pub struct Grant {
     pub env: Vec<(String, String)>,
     /// Folders.
     pub dirs: Vec<Folder>,
+    /// Hosts that the guest may send HTTP requests to.
+    pub hosts: Vec<OutboundHost>,
 }
 
 /// A folder that the guest may open.
@@ -85,6 +88,9 @@ pub enum SandboxError {
         /// The path.
         path: String,
     },
+    /// The artifact's list of hosts is malformed.
+    #[error(transparent)]
+    Rights(#[from] AskedHostError),
     /// The files of the models cannot be laid out for the guest.
     #[error("cannot lay out the files of model `{model}`")]
     Layout {
@@ -102,6 +108,7 @@ impl SandboxError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Model(error) => error.hint(),
+            Self::Rights(_) => None,
             Self::UnsafePath { .. } => Some("the artifact is malformed, perhaps on purpose: do not use it".to_owned()),
             Self::Layout { .. } => Some("the folder for temporary files must be writable and have room".to_owned()),
         }
@@ -127,8 +134,8 @@ impl Sandbox {
         let mut models: BTreeMap<String, Model> = std::mem::take(&mut self.module.models);
         models.extend(self.grant.models.drain(..));
         let files = lay_out(&models)?;
-        let mut preopens: Vec<Preopen> = self
-            .grant
+        let rights = self.rights()?;
+        let mut preopens: Vec<Preopen> = rights
             .dirs
             .iter()
             .map(|folder| Preopen {
@@ -145,8 +152,9 @@ impl Sandbox {
         let granted = Arc::new(GrantedModels::new(resident, models));
         let has_models = granted.iter().next().is_some();
         let grants = Grants {
-            env: std::mem::take(&mut self.grant.env),
+            env: rights.env,
             preopens,
+            outbound_hosts: rights.hosts.into(),
             models: has_models.then(|| Arc::clone(&granted) as Arc<dyn dunlin_runtime::ModelProvider>),
             ..Grants::default()
         };
@@ -158,13 +166,35 @@ impl Sandbox {
         })
     }
 
+    /// What both the artifact and the operator say; what only one of them says is logged.
+    fn rights(&mut self) -> Result<Rights, AskedHostError> {
+        let granted = Granted {
+            env: std::mem::take(&mut self.grant.env),
+            dirs: std::mem::take(&mut self.grant.dirs),
+            hosts: std::mem::take(&mut self.grant.hosts),
+        };
+        let rights = Rights::meet(self.module.capabilities.as_ref(), granted)?;
+        let name = &self.module.name;
+        for what in &rights.unasked {
+            tracing::warn!(
+                artifact = name,
+                "{what} is granted, but the artifact does not ask for it: not given"
+            );
+        }
+        for what in &rights.missing {
+            tracing::info!(artifact = name, "{what} is asked for, but not granted");
+        }
+        Ok(rights)
+    }
+
     /// An artifact may ask for less memory than the default, and for more only up to what the operator says.
     fn runtime_limits(&self, timeout: Option<Duration>) -> Limits {
         let default = Limits::default();
         let wished = self
             .module
             .capabilities
-            .memory_mib
+            .as_ref()
+            .and_then(|asked| asked.memory_mib)
             .map_or(default.memory_bytes, |mib| u64::from(mib) << 20);
         let ceiling = self.limits.memory_bytes.unwrap_or(default.memory_bytes);
         Limits {

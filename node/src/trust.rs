@@ -21,8 +21,28 @@ const MAX_FILE: u64 = 1 << 20;
 pub struct TrustOptions {
     /// A policy file named for this call.
     pub policy: Option<PathBuf>,
-    /// A public key to trust instead of a policy.
-    pub key: Option<PathBuf>,
+    /// Whom to trust instead of what a policy says.
+    pub signer: Option<SignerOption>,
+    /// With a signer: the predicate type of the attestation that there must be, instead of a signature.
+    pub attestation: Option<String>,
+}
+
+/// One signer, named on the command line.
+#[derive(Debug, Clone)]
+pub enum SignerOption {
+    /// The holder of a key.
+    Key(PathBuf),
+    /// The owner of an identity.
+    Keyless {
+        /// The identity, which may hold `*`.
+        identity: String,
+        /// Who vouches for it, which may hold `*`.
+        issuer: String,
+        /// The instance's `trusted_root.json`.
+        trusted_root: PathBuf,
+        /// Whether certificates must be logged.
+        sct: bool,
+    },
 }
 
 /// Why there is no verifier.
@@ -47,6 +67,9 @@ pub enum TrustError {
         /// Its size.
         size: u64,
     },
+    /// An attestation by nobody in particular.
+    #[error("an attestation needs a signer")]
+    NoSigner,
     /// The policy says something that is not understood; nothing is admitted on a guess.
     #[error("the trust policy {} is not valid", path.display())]
     Policy {
@@ -64,19 +87,23 @@ impl TrustError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Read { what, .. } => Some(format!("name an existing {what} file")),
+            Self::NoSigner => Some("name one: --key, or --certificate-identity".to_owned()),
             Self::TooLarge { .. } => Some("check that this is the file you meant".to_owned()),
             Self::Policy { source, .. } => source.hint(),
         }
     }
 }
 
-/// Builds the verifier: `--key` first, then `--policy`, then the environment's policy location.
+/// Builds the verifier: a signer named on the command line first, then `--policy`, then the environment's policy location.
 ///
 /// # Errors
 /// A named file is missing, unreadable or not valid. A missing default policy is no error: nothing is trusted then.
 pub fn verifier(options: &TrustOptions, location: &PolicyLocation) -> Result<Verifier, TrustError> {
-    if let Some(key) = &options.key {
-        return of_key(key);
+    if let Some(signer) = &options.signer {
+        return of_signer(signer, options.attestation.as_deref());
+    }
+    if options.attestation.is_some() {
+        return Err(TrustError::NoSigner);
     }
     match (&options.policy, location) {
         (Some(path), _) | (None, PolicyLocation::Named(path)) => of_policy(path),
@@ -98,25 +125,62 @@ fn of_policy(path: &Path) -> Result<Verifier, TrustError> {
     Ok(Verifier::new(policy))
 }
 
-/// A policy of one rule: everything must be signed by this key.
-fn of_key(path: &Path) -> Result<Verifier, TrustError> {
-    let pem = read("public key", path)?;
+/// A policy of one rule: everything must be signed by this signer, or have an attestation of theirs.
+fn of_signer(signer: &SignerOption, attestation: Option<&str>) -> Result<Verifier, TrustError> {
+    let (name, path, by, roots) = match signer {
+        SignerOption::Key(path) => {
+            let pem = read("public key", path)?;
+            (
+                "--key",
+                path,
+                json!({ "key": { "inline": { "pem": pem } } }),
+                json!(null),
+            )
+        }
+        SignerOption::Keyless {
+            identity,
+            issuer,
+            trusted_root,
+            sct,
+        } => {
+            let keyless = json!({
+                "identity": identity,
+                "issuer": issuer,
+                "trustRoot": "command-line",
+                "sct": if *sct { "required" } else { "skipped" },
+            });
+            let root = fs::canonicalize(trusted_root).map_err(|source| TrustError::Read {
+                what: "trusted root",
+                source,
+            })?;
+            (
+                "--certificate-identity",
+                trusted_root,
+                json!({ "keyless": keyless }),
+                json!([{ "name": "command-line", "file": root }]),
+            )
+        }
+    };
+    let require = match attestation {
+        Some(kind) => json!({ "attestation": { "predicateType": kind, "by": by } }),
+        None => json!({ "any": [by] }),
+    };
+    let mut spec = json!({
+        "mode": "enforce",
+        "rules": [{ "name": name, "match": ["**"], "require": require }],
+    });
+    if let (Some(spec), false) = (spec.as_object_mut(), roots.is_null()) {
+        spec.insert("trustRoots".to_owned(), roots);
+    }
     // YAML contains JSON, so the one parser of policies serves here too.
     let policy = json!({
         "apiVersion": "dunlin.dev/v1alpha1",
         "kind": "TrustPolicy",
         "metadata": { "name": "command-line" },
-        "spec": {
-            "mode": "enforce",
-            "rules": [{
-                "name": "--key",
-                "match": ["**"],
-                "require": { "any": [{ "key": { "inline": { "pem": pem } } }] },
-            }],
-        },
+        "spec": spec,
     });
     let policy = TrustPolicy::parse(&policy.to_string(), Path::new(".")).map_err(|source| TrustError::Policy {
-        path: path.to_owned(),
+        path: path.clone(),
         source,
     })?;
     Ok(Verifier::new(policy))

@@ -10,6 +10,7 @@ use dunlin_models::key::{KeyKind, KeyPair};
 use fs_err as fs;
 use serde::Serialize;
 
+use super::signer::password;
 use crate::{args::GlobalArgs, output, report::Failure};
 
 /// Arguments of `dunlin generate-key-pair`.
@@ -21,6 +22,12 @@ pub(crate) struct KeyArgs {
     /// The kind of key
     #[arg(long, value_enum, default_value_t = KindArg::EcdsaP256)]
     kind: KindArg,
+    /// Encrypt the private key, as cosign does it, under a password from --password-file or COSIGN_PASSWORD
+    #[arg(long)]
+    encrypt: bool,
+    /// A file with the password
+    #[arg(long, value_name = "FILE", requires = "encrypt")]
+    password_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -36,6 +43,7 @@ struct Report {
     private_key: PathBuf,
     public_key: PathBuf,
     fingerprint: String,
+    encrypted: bool,
 }
 
 pub(crate) fn run(global: &GlobalArgs, arguments: &KeyArgs) -> Result<(), Failure> {
@@ -46,17 +54,24 @@ pub(crate) fn run(global: &GlobalArgs, arguments: &KeyArgs) -> Result<(), Failur
     let pair = KeyPair::generate(kind)?;
     let private_key = with_suffix(&arguments.output_prefix, ".key");
     let public_key = with_suffix(&arguments.output_prefix, ".pub");
-    write_new(&private_key, pair.to_pem().as_bytes(), 0o600)?;
+    let pem = if arguments.encrypt {
+        pair.to_encrypted_pem(password(arguments.password_file.as_deref())?.as_bytes())?
+    } else {
+        pair.to_pem()
+    };
+    write_new(&private_key, pem.as_bytes(), 0o600)?;
     write_new(&public_key, pair.public().to_pem().as_bytes(), 0o644)?;
     let report = Report {
         private_key,
         public_key,
         fingerprint: pair.public().fingerprint(),
+        encrypted: arguments.encrypt,
     };
     output::result(global.output, &report, |report| {
         format!(
-            "private key  {}  (keep it secret: it is not encrypted)\npublic key   {}\nfingerprint  sha256:{}",
+            "private key  {}  (keep it secret: it is {})\npublic key   {}\nfingerprint  sha256:{}",
             report.private_key.display(),
+            if report.encrypted { "encrypted" } else { "not encrypted" },
             report.public_key.display(),
             report.fingerprint
         )

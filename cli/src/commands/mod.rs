@@ -1,19 +1,30 @@
 //! One module per command; [`Site`] is what most of them start from.
 
+pub(crate) mod attest;
+pub(crate) mod build;
 pub(crate) mod completions;
+pub(crate) mod copy;
 pub(crate) mod doctor;
+pub(crate) mod export;
+pub(crate) mod fsck;
+pub(crate) mod gc;
+pub(crate) mod import;
 pub(crate) mod infer;
 pub(crate) mod inspect;
 pub(crate) mod keys;
 pub(crate) mod ls;
 pub(crate) mod pack;
+pub(crate) mod pin;
 pub(crate) mod pull;
 pub(crate) mod push;
+pub(crate) mod rm;
 pub(crate) mod run;
 mod sandbox;
 pub(crate) mod serve;
 pub(crate) mod sign;
+mod signer;
 mod site;
+pub(crate) mod tag;
 pub(crate) mod verify;
 
 use std::process::ExitCode;
@@ -29,13 +40,23 @@ use crate::{
 pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let global = &cli.global;
     match cli.command {
+        Command::Build(arguments) => build::run(global, &arguments)?,
         Command::Pack(arguments) => pack::run(global, &arguments)?,
         Command::GenerateKeyPair(arguments) => keys::run(global, &arguments)?,
-        Command::Sign(arguments) => sign::run(global, &arguments)?,
-        Command::Verify(arguments) => verify::run(global, &arguments)?,
+        Command::Sign(arguments) => sign::run(global, &arguments).await?,
+        Command::Attest(arguments) => attest::run(global, &arguments).await?,
+        Command::Verify(arguments) => verify::run(global, &arguments).await?,
         Command::Inspect(arguments) => inspect::run(global, &arguments).await?,
         Command::Ls(arguments) => ls::run(global, &arguments)?,
+        Command::Tag(arguments) => tag::run(global, &arguments)?,
+        Command::Rm(arguments) => rm::run(global, &arguments)?,
+        Command::Pin(arguments) => pin::run(global, &arguments)?,
+        Command::Gc(arguments) => gc::run(global, &arguments)?,
+        Command::Fsck(arguments) => fsck::run(global, &arguments)?,
+        Command::Export(arguments) => export::run(global, &arguments)?,
+        Command::Import(arguments) => import::run(global, &arguments)?,
         Command::Push(arguments) => push::run(global, &arguments).await?,
+        Command::Copy(arguments) => copy::run(global, &arguments).await?,
         Command::Pull(arguments) => pull::run(global, &arguments).await?,
         Command::Run(arguments) => return run::run(global, arguments).await,
         Command::Serve(arguments) => serve::run(global, arguments).await?,

@@ -1,16 +1,13 @@
 //! `dunlin pack`: files into an OCI artifact in the store.
 //!
-//! A `.wasm` file makes a module artifact, everything else a model artifact; with `--bundle`, an index links the module with
+//! The options are a recipe too, the same that a `dunlin.toml` holds. A `.wasm` file makes a module artifact, everything else a model artifact; with `--bundle`, an index links the module with
 //! its models under one digest, which is what one signs and deploys.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dunlin_models::{
-    Descriptor, Reference, Store,
-    artifact::{Capabilities, ModelLink},
-    pack::{self, ModelFileSpec, ModelSpec, ModuleSpec},
-};
+use dunlin_models::{Reference, artifact::Capabilities};
+use dunlin_node::recipe::{Content, Form, LinkedModel, ModelRecipe, ModelSource, ModuleRecipe, RECIPE_FILE, Recipe};
 use fs_err as fs;
 use serde::Serialize;
 
@@ -27,12 +24,12 @@ use crate::{
 /// Arguments of `dunlin pack`.
 #[derive(Debug, Args)]
 pub(crate) struct PackArgs {
-    /// One .wasm file, or the files of one model
+    /// One .wasm file, the files of one model, or a recipe: a .toml file, or a folder with a dunlin.toml
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Name of the artifact in the store
+    /// Name of the artifact in the store (default: the recipe's)
     #[arg(short, long, value_name = "REF")]
-    tag: Reference,
+    tag: Option<Reference>,
     /// An annotation of the manifest
     #[arg(short, long = "annotation", value_name = "NAME=VALUE", value_parser = pair)]
     annotations: Vec<(String, String)>,
@@ -42,6 +39,9 @@ pub(crate) struct PackArgs {
     /// Make a bundle of the module and its models; the tag names the bundle
     #[arg(long, requires = "models", help_heading = "Module")]
     bundle: bool,
+    /// Make a container image with tar layers instead of an artifact: for containerd 1.6
+    #[arg(long, conflicts_with_all = ["bundle", "models"], help_heading = "Module")]
+    image: bool,
     /// Memory that the module asks for (bytes, or with K, M, G)
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Module")]
     memory: Option<u64>,
@@ -53,6 +53,18 @@ pub(crate) struct PackArgs {
     hosts: Vec<String>,
 }
 
+impl PackArgs {
+    /// Whether there are options that a recipe has fields for.
+    fn is_more_than_a_recipe(&self) -> bool {
+        self.bundle
+            || self.image
+            || !self.models.is_empty()
+            || self.memory.is_some()
+            || self.instance_reuse.is_some()
+            || !self.hosts.is_empty()
+    }
+}
+
 #[derive(Serialize)]
 struct Report {
     reference: String,
@@ -62,22 +74,23 @@ struct Report {
 
 pub(crate) fn run(global: &GlobalArgs, arguments: &PackArgs) -> Result<(), Failure> {
     let site = Site::untrusting(global, &RegistryArgs::default())?;
-    let store = site.node.store()?;
-    let wasm: Vec<&PathBuf> = arguments.files.iter().filter(|file| is_wasm(file)).collect();
-    let (kind, descriptor) = match (wasm.as_slice(), arguments.files.len()) {
-        ([], _) => ("model", model(global, arguments, &store)?),
-        ([module], 1) => module_or_bundle(arguments, module, &store)?,
-        _ => {
-            return Err(Failure::usage(
-                "pack one .wasm file alone; pack its models on their own and name them with --model".to_owned(),
-            ));
-        }
+    pack(global, &site, &recipe(arguments)?)
+}
+
+/// Packs `recipe` and prints what it became.
+pub(crate) fn pack(global: &GlobalArgs, site: &Site, recipe: &Recipe) -> Result<(), Failure> {
+    let Some(tag) = recipe.tag.clone() else {
+        return Err(Failure::usage(
+            "name the artifact: --tag REF, or `tag` in the recipe".to_owned(),
+        ));
     };
-    store.tag(&arguments.tag, &descriptor)?;
+    let bar = progress::bar(global, "packing", total(recipe));
+    let packed = site.node.pack(recipe, &|bytes| bar.inc(bytes))?;
+    bar.finish_and_clear();
     let report = Report {
-        reference: arguments.tag.to_string(),
-        kind,
-        digest: descriptor.digest.to_string(),
+        reference: tag.to_string(),
+        kind: packed.kind,
+        digest: packed.descriptor.digest.to_string(),
     };
     output::result(global.output, &report, |report| {
         format!(
@@ -88,75 +101,114 @@ pub(crate) fn run(global: &GlobalArgs, arguments: &PackArgs) -> Result<(), Failu
     Ok(())
 }
 
-fn is_wasm(path: &std::path::Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("wasm"))
+/// What was typed, as a recipe; a folder or a `.toml` file is one already.
+fn recipe(arguments: &PackArgs) -> Result<Recipe, Failure> {
+    if let [file] = arguments.files.as_slice()
+        && (is_recipe(file) || file.join(RECIPE_FILE).is_file())
+    {
+        if arguments.is_more_than_a_recipe() {
+            return Err(Failure::usage(
+                "a recipe says what the module needs; only --tag and --annotation go with it".to_owned(),
+            ));
+        }
+        let mut recipe = Recipe::read(file)?;
+        recipe.annotations.extend(arguments.annotations.iter().cloned());
+        recipe.tag = arguments.tag.clone().or(recipe.tag);
+        return Ok(recipe);
+    }
+    let wasm: Vec<&PathBuf> = arguments.files.iter().filter(|file| is_wasm(file)).collect();
+    let content = match (wasm.as_slice(), arguments.files.len()) {
+        ([], _) => Content::Model(Box::new(model(arguments)?)),
+        ([file], 1) => Content::Module(Box::new(module(arguments, file)?)),
+        _ => {
+            return Err(Failure::usage(
+                "pack one .wasm file alone; pack its models on their own and name them with --model".to_owned(),
+            ));
+        }
+    };
+    Ok(Recipe {
+        tag: arguments.tag.clone(),
+        annotations: arguments.annotations.iter().cloned().collect(),
+        content,
+    })
 }
 
-fn model(global: &GlobalArgs, arguments: &PackArgs, store: &Store) -> Result<Descriptor, Failure> {
-    if arguments.bundle || !arguments.models.is_empty() || arguments.instance_reuse.is_some() {
+fn model(arguments: &PackArgs) -> Result<ModelRecipe, Failure> {
+    if arguments.is_more_than_a_recipe() {
         return Err(Failure::usage(
-            "--model, --bundle and --instance-reuse go with a .wasm file".to_owned(),
+            "--model, --bundle, --memory, --allow-host and --instance-reuse go with a .wasm file".to_owned(),
         ));
     }
-    let mut total = 0_u64;
-    for file in &arguments.files {
-        total = total.saturating_add(fs::metadata(file)?.len());
-    }
-    let bar = progress::bar(global, "packing", total);
-    let spec = ModelSpec {
-        files: arguments.files.iter().map(|file| ModelFileSpec::new(file)).collect(),
-        annotations: annotations(arguments),
-        ..ModelSpec::default()
-    };
-    let descriptor = pack::pack_model(store, spec, &|bytes| bar.inc(bytes))?;
-    bar.finish_and_clear();
-    Ok(descriptor)
+    Ok(ModelRecipe {
+        files: arguments.files.clone(),
+        ..ModelRecipe::default()
+    })
 }
 
-fn module_or_bundle(
-    arguments: &PackArgs,
-    module: &std::path::Path,
-    store: &Store,
-) -> Result<(&'static str, Descriptor), Failure> {
-    let mut links = Vec::new();
+fn module(arguments: &PackArgs, file: &Path) -> Result<ModuleRecipe, Failure> {
     let mut models = Vec::new();
     for (name, reference) in &arguments.models {
-        let reference: Reference = reference.parse()?;
-        let descriptor = store.resolve(&reference)?;
-        links.push(ModelLink {
+        models.push(LinkedModel {
             name: name.clone(),
-            digest: descriptor.digest,
-            reference: reference.registry().is_some().then(|| reference.to_string()),
+            source: ModelSource::Packed(reference.parse::<Reference>()?),
             encoding: None,
             optional: false,
         });
-        models.push(descriptor);
     }
-    let capabilities = Capabilities {
-        memory_mib: arguments.memory.map(mebibytes),
-        instance_reuse: arguments.instance_reuse,
-        hosts: arguments.hosts.clone(),
-        ..Capabilities::default()
+    Ok(ModuleRecipe {
+        file: file.to_owned(),
+        build: None,
+        folder: PathBuf::new(),
+        capabilities: Capabilities {
+            memory_mib: arguments.memory.map(mebibytes),
+            instance_reuse: arguments.instance_reuse,
+            hosts: arguments.hosts.clone(),
+            ..Capabilities::default()
+        },
+        models,
+        form: match (arguments.bundle, arguments.image) {
+            (true, _) => Form::Bundle,
+            (_, true) => Form::Image,
+            _ => Form::Module,
+        },
+    })
+}
+
+/// Bytes of the model files that will be packed; folders and files that are not there count nothing.
+fn total(recipe: &Recipe) -> u64 {
+    let models: Vec<&ModelRecipe> = match &recipe.content {
+        Content::Model(model) => vec![model],
+        Content::Module(module) => module
+            .models
+            .iter()
+            .filter_map(|linked| match &linked.source {
+                ModelSource::Files(model, _) => Some(model.as_ref()),
+                ModelSource::Packed(_) => None,
+            })
+            .collect(),
     };
-    let spec = ModuleSpec {
-        models: links,
-        capabilities: (capabilities != Capabilities::default()).then_some(capabilities),
-        annotations: annotations(arguments),
-        ..ModuleSpec::from_file(module)?
-    };
-    let packed = pack::pack_module(store, spec)?;
-    if !arguments.bundle {
-        return Ok(("module", packed));
-    }
-    Ok(("bundle", pack::pack_bundle(store, &packed, &models)?))
+    models
+        .iter()
+        .flat_map(|model| &model.files)
+        .filter_map(|file| fs::metadata(file).ok())
+        .filter(std::fs::Metadata::is_file)
+        .fold(0, |total, file| total.saturating_add(file.len()))
+}
+
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
+}
+
+fn is_wasm(path: &Path) -> bool {
+    has_extension(path, "wasm")
+}
+
+fn is_recipe(path: &Path) -> bool {
+    has_extension(path, "toml")
 }
 
 /// Whole mebibytes that hold `bytes`.
 fn mebibytes(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX)
-}
-
-fn annotations(arguments: &PackArgs) -> BTreeMap<String, String> {
-    arguments.annotations.iter().cloned().collect()
 }

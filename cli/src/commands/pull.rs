@@ -1,7 +1,7 @@
 //! `dunlin pull`: an artifact from a registry; nothing of it is downloaded before its verdict.
 
-use clap::Args;
-use dunlin_models::Reference;
+use clap::{Args, ValueEnum};
+use dunlin_models::{Reference, registry::Links};
 use serde::Serialize;
 
 use super::Site;
@@ -17,10 +17,24 @@ pub(crate) struct PullArgs {
     /// The artifact, with its registry
     #[arg(value_name = "REF")]
     reference: Reference,
+    /// Which of the models that a module links are pulled with it
+    #[arg(long, value_enum, default_value_t = LinksArg::Required)]
+    models: LinksArg,
     #[command(flatten)]
     admit: AdmitArgs,
     #[command(flatten)]
     registry: RegistryArgs,
+}
+
+/// Which linked models are pulled.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LinksArg {
+    /// None.
+    None,
+    /// Those that the module cannot do without.
+    Required,
+    /// Also the optional ones.
+    All,
 }
 
 #[derive(Serialize)]
@@ -29,6 +43,10 @@ struct Report {
     digest: String,
     verdict: String,
     pulled_bytes: u64,
+    reused_blobs: usize,
+    signatures: usize,
+    linked_models: Vec<String>,
+    unresolved_models: Vec<String>,
 }
 
 pub(crate) async fn run(global: &GlobalArgs, arguments: &PullArgs) -> Result<(), Failure> {
@@ -39,24 +57,40 @@ pub(crate) async fn run(global: &GlobalArgs, arguments: &PullArgs) -> Result<(),
         )));
     }
     let site = Site::open(global, &arguments.admit.trust, &arguments.registry)?;
+    let links = match arguments.models {
+        LinksArg::None => Links::None,
+        LinksArg::Required => Links::Required,
+        LinksArg::All => Links::All,
+    };
     let pulled = site
         .node
-        .pull(&arguments.reference, arguments.admit.allow_unsigned)
+        .pull(&arguments.reference, arguments.admit.allow_unsigned, links)
         .await?;
     let report = Report {
         reference: arguments.reference.to_string(),
         digest: pulled.descriptor.digest.to_string(),
         verdict: pulled.descriptor.verdict().to_string(),
         pulled_bytes: pulled.bytes,
+        reused_blobs: pulled.reused,
+        signatures: pulled.signatures,
+        linked_models: pulled.linked.iter().map(|model| model.digest.to_string()).collect(),
+        unresolved_models: pulled.unresolved.clone(),
     };
     output::result(global.output, &report, |report| {
-        format!(
+        let mut text = format!(
             "pulled {}\n  digest    {}\n  verdict   {}\n  received  {}",
             report.reference,
             report.digest,
             report.verdict,
             output::size(report.pulled_bytes)
-        )
+        );
+        for digest in &report.linked_models {
+            text.push_str(&format!("\n  model     {digest}"));
+        }
+        for name in &report.unresolved_models {
+            text.push_str(&format!("\n  not found the model {name:?}: nothing says where it is"));
+        }
+        text
     })?;
     Ok(())
 }

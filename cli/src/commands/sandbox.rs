@@ -1,12 +1,18 @@
 //! What the operator grants a guest, and the limits it gets: options that `run` and `serve` share.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
-use dunlin_node::{Grant, Module, Opened, Sandbox, SandboxLimits};
+use dunlin_node::{Grant, Module, Opened, OutboundHost, Sandbox, SandboxLimits};
 
 use super::Site;
 use crate::report::Failure;
+
+/// A secret longer than this is none, in bytes.
+const MAX_SECRET: u64 = 64 << 10;
 
 /// Grants and limits.
 #[derive(Debug, Args)]
@@ -15,9 +21,15 @@ pub(crate) struct SandboxArgs {
     /// A model that the guest may open under NAME, besides those its artifact lists
     #[arg(long = "model", value_name = "NAME=REF|FILE", value_parser = pair)]
     models: Vec<(String, String)>,
-    /// An environment variable of the guest
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = pair)]
-    env: Vec<(String, String)>,
+    /// An environment variable of the guest; with a NAME alone, as it is here
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// An environment variable whose value is the content of a file, without a line break at its end
+    #[arg(long = "secret", value_name = "NAME=FILE", value_parser = pair)]
+    secrets: Vec<(String, String)>,
+    /// A host that the guest may send HTTP requests to (`api.example`, `*.example:8443`, `private:10.0.0.7:80`)
+    #[arg(long = "allow-host", value_name = "HOST")]
+    hosts: Vec<OutboundHost>,
     /// A folder that the guest may read, or with :rw also write
     #[arg(long = "dir", value_name = "HOST[::GUEST][:rw]")]
     dirs: Vec<String>,
@@ -33,9 +45,15 @@ impl SandboxArgs {
     /// Opens the models that were named, and adds everything to what the artifact brings.
     pub(crate) async fn resolve(self, site: &Site, allow_unsigned: bool, module: Module) -> Result<Sandbox, Failure> {
         let mut grant = Grant {
-            env: self.env,
+            hosts: self.hosts,
             ..Grant::default()
         };
+        for text in &self.env {
+            grant.env.push(variable(text)?);
+        }
+        for (name, file) in &self.secrets {
+            grant.env.push((name.clone(), secret(Path::new(file))?));
+        }
         for (name, target) in self.models {
             match site.target(&target, allow_unsigned).await? {
                 Opened::Model(model) => grant.models.push((name, model)),
@@ -51,6 +69,37 @@ impl SandboxArgs {
         };
         Ok(Sandbox { module, grant, limits })
     }
+}
+
+/// `NAME=VALUE`, or `NAME` for the value that this process has.
+fn variable(text: &str) -> Result<(String, String), Failure> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (text, dunlin_node::environment::variable(text)),
+    };
+    match value {
+        Some(value) if !name.is_empty() => Ok((name.to_owned(), value)),
+        Some(_) => Err(Failure::usage(format!("--env {text}: write NAME=VALUE"))),
+        None => Err(Failure::not_found(format!(
+            "--env {text}: no such variable is set here"
+        ))),
+    }
+}
+
+/// The text of a secret's file.
+fn secret(path: &Path) -> Result<String, Failure> {
+    let size = fs_err::metadata(path)?.len();
+    if size > MAX_SECRET {
+        return Err(Failure::usage(format!(
+            "{} has {size} bytes; a secret has at most {MAX_SECRET}",
+            path.display()
+        )));
+    }
+    let mut text = fs_err::read_to_string(path)?;
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
 }
 
 fn folder(text: &str) -> Result<dunlin_node::Folder, Failure> {
@@ -99,6 +148,14 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         .checked_mul(1 << shift)
         .filter(|bytes| *bytes > 0)
         .ok_or_else(|| format!("`{text}` is out of range"))
+}
+
+/// A time with a unit, or nothing at all: `0s`.
+pub(crate) fn age(text: &str) -> Result<Duration, String> {
+    if text.trim_end_matches(|c: char| c.is_ascii_alphabetic()) == "0" {
+        return Ok(Duration::ZERO);
+    }
+    duration(text)
 }
 
 /// A time with a unit.

@@ -1,12 +1,12 @@
 //! `dunlin sign`: a signature beside an artifact in the store, in the form that cosign v3 writes.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use clap::Args;
-use dunlin_models::{Reference, key::KeyPair, sign};
+use dunlin_models::{Reference, sign};
 use serde::Serialize;
 
-use super::{Site, sandbox::pair};
+use super::{Site, sandbox::pair, signer::SignerArgs};
 use crate::{
     args::{GlobalArgs, RegistryArgs},
     output,
@@ -19,35 +19,33 @@ pub(crate) struct SignArgs {
     /// The artifact in the store
     #[arg(value_name = "REF")]
     reference: Reference,
-    /// The private key (PEM, PKCS#8)
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
     /// An annotation that the signature covers
     #[arg(short, long = "annotation", value_name = "NAME=VALUE", value_parser = pair)]
     annotations: Vec<(String, String)>,
+    #[command(flatten)]
+    signer: SignerArgs,
 }
 
 #[derive(Serialize)]
-struct Report {
-    reference: String,
-    digest: String,
-    signature: String,
-    key_fingerprint: String,
+pub(super) struct Report {
+    pub(super) reference: String,
+    pub(super) digest: String,
+    pub(super) signature: String,
+    pub(super) key_fingerprint: Option<String>,
 }
 
-pub(crate) fn run(global: &GlobalArgs, arguments: &SignArgs) -> Result<(), Failure> {
+pub(crate) async fn run(global: &GlobalArgs, arguments: &SignArgs) -> Result<(), Failure> {
     let site = Site::untrusting(global, &RegistryArgs::default())?;
     let store = site.node.store()?;
     let descriptor = store.resolve(&arguments.reference)?;
-    let pem = super::read_key(&arguments.key)?;
-    let pair = KeyPair::from_pem(&pem)?;
+    let material = arguments.signer.material(&site)?;
     let annotations: BTreeMap<String, String> = arguments.annotations.iter().cloned().collect();
-    let signature = sign::sign(&store, &descriptor, &pair, &annotations)?;
+    let signature = sign::sign_as(&store, &descriptor, &material.signer(), &annotations).await?;
     let report = Report {
         reference: arguments.reference.to_string(),
         digest: descriptor.digest.to_string(),
         signature: signature.digest.to_string(),
-        key_fingerprint: pair.public().fingerprint(),
+        key_fingerprint: material.fingerprint(),
     };
     output::result(global.output, &report, |report| {
         format!(

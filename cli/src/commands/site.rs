@@ -1,7 +1,8 @@
 //! [`Site`]: this machine's node, opened with the options that were typed.
 
 use dunlin_node::{
-    EngineOptions, Engines, Environment, Node, OpenOptions, Opened, RegistryOptions, Target, TrustOptions, trust,
+    ConfigLocation, EngineOptions, Engines, Environment, Node, NodeConfig, OpenOptions, Opened, RegistryOptions,
+    Target, TrustOptions, trust,
 };
 
 use crate::{
@@ -16,35 +17,52 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Reads the environment and the trust policy.
+    /// Reads the environment, the settings and the trust policy.
     pub(crate) fn open(global: &GlobalArgs, trust: &TrustArgs, registry: &RegistryArgs) -> Result<Self, Failure> {
+        Self::attested(global, trust, registry, None)
+    }
+
+    /// The same; with `attestation`, that type of attestation is wanted of the signer instead of a signature.
+    pub(crate) fn attested(
+        global: &GlobalArgs,
+        trust: &TrustArgs,
+        registry: &RegistryArgs,
+        attestation: Option<String>,
+    ) -> Result<Self, Failure> {
         let environment = Environment::from_process()?;
         let options = TrustOptions {
             policy: trust.policy.clone(),
-            key: trust.key.clone(),
+            signer: trust.signer(),
+            attestation,
         };
-        let verifier = trust::verifier(&options, &environment.policy)?;
-        let registry = RegistryOptions {
-            plain_http: registry.plain_http,
-            ca_files: registry.ca_file.clone(),
-        };
-        let node = Node::new(environment, verifier, registry, progress::of(global));
-        Ok(Self { node })
+        let verifier = trust::verifier(&options, &environment.policy)?
+            .with_cache(&environment.verdict_dir())
+            .allow_downgrade(trust.allow_downgrade);
+        Self::with(global, environment, verifier, registry)
     }
 
     /// For commands that need the store only and trust nobody.
     pub(crate) fn untrusting(global: &GlobalArgs, registry: &RegistryArgs) -> Result<Self, Failure> {
-        let environment = Environment::from_process()?;
-        let registry = RegistryOptions {
+        let verifier = dunlin_models::Verifier::deny_all();
+        Self::with(global, Environment::from_process()?, verifier, registry)
+    }
+
+    fn with(
+        global: &GlobalArgs,
+        environment: Environment,
+        verifier: dunlin_models::Verifier,
+        registry: &RegistryArgs,
+    ) -> Result<Self, Failure> {
+        let location = match &global.config {
+            Some(path) => ConfigLocation::Named(path.clone()),
+            None => environment.config.clone(),
+        };
+        let config = NodeConfig::read(&location)?;
+        let options = RegistryOptions {
             plain_http: registry.plain_http,
             ca_files: registry.ca_file.clone(),
         };
-        let node = Node::new(
-            environment,
-            dunlin_models::Verifier::deny_all(),
-            registry,
-            progress::of(global),
-        );
+        let node = Node::new(environment, config, verifier, options, progress::of(global));
         Ok(Self { node })
     }
 

@@ -143,7 +143,7 @@ impl Server {
         let deadline = sandbox.request_timeout();
         let reuse = options
             .instance_reuse
-            .or(sandbox.module.capabilities.instance_reuse)
+            .or_else(|| sandbox.module.capabilities.as_ref()?.instance_reuse)
             .and_then(NonZeroU32::new);
         let prepared = sandbox
             .prepare(resident, Some(deadline))
