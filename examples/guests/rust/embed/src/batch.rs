@@ -46,20 +46,19 @@ impl Batch {
         &self.mask
     }
 
-    /// Input `input_ids`: 64-bit little-endian integers.
-    pub fn ids_bytes(&self) -> Vec<u8> {
-        self.ids.iter().flat_map(|id| id.to_le_bytes()).collect()
+    /// Input `input_ids`.
+    pub fn ids(&self) -> &[i64] {
+        &self.ids
     }
 
     /// Input `attention_mask`: 1 for text, 0 for padding.
-    pub fn mask_bytes(&self) -> Vec<u8> {
-        let ones = self.mask.iter().map(|&text| i64::from(text));
-        ones.flat_map(i64::to_le_bytes).collect()
+    pub fn attention(&self) -> Vec<i64> {
+        self.mask.iter().map(|&text| i64::from(text)).collect()
     }
 
     /// Input `token_type_ids`: zero throughout, since each row is one text.
-    pub fn type_bytes(&self) -> Vec<u8> {
-        vec![0; self.ids.len() * size_of::<i64>()]
+    pub fn types(&self) -> Vec<i64> {
+        vec![0; self.ids.len()]
     }
 }
 
@@ -73,11 +72,7 @@ mod tests {
         assert_eq!((batch.rows(), batch.columns()), (2, 3));
         assert_eq!(batch.ids, [5, 6, 7, 8, 9, 9]);
         assert_eq!(batch.mask, [true, true, true, true, false, false]);
-        assert_eq!(batch.ids_bytes()[8..16], 6_i64.to_le_bytes());
-        assert_eq!(
-            batch.mask_bytes()[24..40],
-            [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-        );
-        assert_eq!(batch.type_bytes(), [0; 48]);
+        assert_eq!(batch.attention(), [1, 1, 1, 1, 0, 0]);
+        assert_eq!(batch.types(), [0; 6]);
     }
 }

@@ -6,18 +6,18 @@
 pub mod batch;
 // What talks to the host exists only in the component; the rest is tested natively.
 #[cfg(target_family = "wasm")]
-mod http;
-#[cfg(target_family = "wasm")]
 mod model;
 pub mod pooling;
 pub mod request;
+#[cfg(target_family = "wasm")]
+mod service;
 pub mod tokenizer;
 
 /// Name under which the model is opened and its files are found.
-pub const MODEL: &str = "minilm";
+pub const MODEL: &str = "default";
 
 /// Where the host shows the model's vocabulary to the guest.
-pub const VOCABULARY: &str = "/models/minilm/vocab.txt";
+pub const VOCABULARY: &str = "/models/default/vocab.txt";
 
 /// Most tokens of one text that are looked at, `[CLS]` and `[SEP]` included: what the model was trained with.
 pub const MAX_TOKENS: usize = 256;

@@ -1,47 +1,33 @@
 //! From one vector per token to one per text: the mean over the text's tokens, scaled to length 1.
 
-/// A tensor of 32-bit floats, little-endian and row-major, of shape `rows` x `columns` x `width`.
-#[derive(Debug)]
-pub struct Hidden {
-    /// Texts.
-    pub rows: usize,
-    /// Tokens per text, padding included.
-    pub columns: usize,
-    /// Numbers per token.
-    pub width: usize,
-    /// The numbers' bytes.
-    pub data: Vec<u8>,
-}
+use dunlin_guest::Array;
 
-/// One vector of `width` numbers per row, or `None` when data, shape and mask do not fit together.
+/// One vector per text of `hidden`, which is texts x tokens x numbers, or `None` when it is not, or the mask is not
+/// texts x tokens.
 ///
 /// A row without any token and one whose mean is zero give a zero vector.
-pub fn embed(hidden: &Hidden, mask: &[bool]) -> Option<Vec<Vec<f32>>> {
-    let per_token = hidden.width.checked_mul(size_of::<f32>())?;
-    let per_row = hidden.columns.checked_mul(per_token)?;
-    if per_row == 0
-        || mask.len() != hidden.rows.checked_mul(hidden.columns)?
-        || hidden.data.len() != hidden.rows.checked_mul(per_row)?
-    {
+pub fn embed(hidden: &Array<f32>, mask: &[bool]) -> Option<Vec<Vec<f32>>> {
+    let [rows, columns, width] = *hidden.shape else {
+        return None;
+    };
+    let fits =
+        rows.checked_mul(columns) == Some(mask.len()) && mask.len().checked_mul(width) == Some(hidden.data.len());
+    if !fits || hidden.data.is_empty() {
         return None;
     }
-    let rows = hidden.data.chunks_exact(per_row);
-    let masks = mask.chunks_exact(hidden.columns);
+    let masks = mask.chunks_exact(columns);
+    let rows = hidden.rows().zip(masks);
     Some(
-        rows.zip(masks)
-            .map(|(row, mask)| unit(mean(row.chunks_exact(per_token), mask, hidden.width)))
+        rows.map(|(row, mask)| unit(mean(row.chunks_exact(width), mask, width)))
             .collect(),
     )
 }
 
-fn mean<'a>(tokens: impl Iterator<Item = &'a [u8]>, mask: &[bool], width: usize) -> Vec<f32> {
+fn mean<'a>(tokens: impl Iterator<Item = &'a [f32]>, mask: &[bool], width: usize) -> Vec<f32> {
     let mut sum = vec![0.0_f32; width];
     let mut count = 0.0_f32;
     for (token, _) in tokens.zip(mask).filter(|&(_, &is_text)| is_text) {
-        let (numbers, _) = token.as_chunks();
-        for (sum, &number) in sum.iter_mut().zip(numbers) {
-            *sum += f32::from_le_bytes(number);
-        }
+        sum.iter_mut().zip(token).for_each(|(sum, number)| *sum += number);
         count += 1.0;
     }
     if count > 0.0 {
@@ -63,13 +49,10 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    fn hidden(rows: usize, columns: usize, width: usize, numbers: &[f32]) -> Hidden {
-        let data = numbers.iter().flat_map(|number| number.to_le_bytes());
-        Hidden {
-            rows,
-            columns,
-            width,
-            data: data.collect(),
+    fn hidden(rows: usize, columns: usize, width: usize, numbers: &[f32]) -> Array<f32> {
+        Array {
+            shape: vec![rows, columns, width],
+            data: numbers.to_vec(),
         }
     }
 

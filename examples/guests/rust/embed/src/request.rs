@@ -7,21 +7,22 @@ use serde::{
     de::{SeqAccess, Visitor},
 };
 
-/// The texts of a request.
-///
-/// # Errors
-/// When `body` is not JSON, has another form, or has fields that are not known.
-pub fn parse(body: &[u8]) -> Result<Vec<String>, serde_json::Error> {
-    let request: EmbedRequest = serde_json::from_slice(body)?;
-    Ok(request.input.0)
-}
-
-#[derive(Deserialize)]
+/// A request, as a client writes it.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct EmbedRequest {
+pub struct EmbedRequest {
     input: Texts,
 }
 
+impl EmbedRequest {
+    /// Its texts, in order.
+    #[must_use]
+    pub fn texts(self) -> Vec<String> {
+        self.input.0
+    }
+}
+
+#[derive(Debug)]
 struct Texts(Vec<String>);
 
 impl<'de> Deserialize<'de> for Texts {
@@ -56,6 +57,10 @@ impl<'de> Visitor<'de> for TextsVisitor {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    fn parse(body: &[u8]) -> serde_json::Result<Vec<String>> {
+        serde_json::from_slice(body).map(EmbedRequest::texts)
+    }
 
     #[test]
     fn one_text_and_many() {
