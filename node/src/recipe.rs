@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Recipe, RecipeError> {
-        Recipe::parse(text, Path::new("/work/dunlin.toml"))
+        Recipe::parse(text, Path::new("/project/dunlin.toml"))
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
         let Content::Module(module) = recipe.content else {
             panic!("no module")
         };
-        assert_eq!(module.file, Path::new("/work/target/embed.wasm"));
+        assert_eq!(module.file, Path::new("/project/target/embed.wasm"));
         assert_eq!(module.form, Form::Bundle);
         assert_eq!(module.capabilities.memory_mib, Some(64));
         assert!(module.capabilities.dirs[0].writable);
@@ -195,7 +195,7 @@ mod tests {
         let ModelSource::Files(model, None) = &module.models[0].source else {
             panic!("no files")
         };
-        assert_eq!(model.files[1], Path::new("/work/tokenizer.json"));
+        assert_eq!(model.files[1], Path::new("/project/tokenizer.json"));
         assert_eq!(model.description.name.as_deref(), Some("minilm"));
         assert!(module.models[1].optional);
     }
