@@ -87,7 +87,7 @@ struct Server {
 
 impl Server {
     fn start(places: &Places) -> Result<Self> {
-        let model = format!("minilm={}", pack(places)?);
+        let model = format!("default={}", pack(places)?);
         let mut child = places
             .dunlin()
             .args([

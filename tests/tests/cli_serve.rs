@@ -205,7 +205,7 @@ fn the_embed_guest_gives_the_reference_embeddings() {
         &[
             "--allow-unsigned",
             "--model",
-            "minilm=demo/minilm:1",
+            "default=demo/minilm:1",
             wasm.to_str().unwrap(),
         ],
     );

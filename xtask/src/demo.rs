@@ -103,7 +103,7 @@ impl Demo {
         let (model, vocabulary) = (shell::text(&self.model)?, shell::text(&self.vocabulary)?);
         let module = shell::text(&self.module)?;
         shell.dunlin(&["pack", "--tag", MODEL, model, vocabulary])?;
-        let link = format!("minilm={MODEL}");
+        let link = format!("default={MODEL}");
         shell.dunlin(&[
             "pack",
             "--tag",
