@@ -1,5 +1,6 @@
 //! What is fuzzed: [`Target`], one per parser of outside bytes, and the list of [`all`] of them.
 
+mod archive;
 mod delta;
 mod documents;
 mod signatures;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> Vec<Target> {
         documents::targets(),
         text::targets(),
         signatures::targets(),
+        archive::targets(),
     ]
     .into_iter()
     .flatten()

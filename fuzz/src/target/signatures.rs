@@ -1,6 +1,6 @@
 //! Signatures: key bundles through the verifier, keyless bundles and trusted roots through the Sigstore crate.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context as _, Result};
 use dunlin_models::{
@@ -11,8 +11,12 @@ use dunlin_models::{
     media_type, sign,
     verify::{Candidate, SignatureForm, SignatureSource, SourceError, TrustPolicy, Verifier},
 };
-use dunlin_sigstore::{Requirements, Sha256, TrustRoot, verify};
-use dunlin_test_pki::{Generation, Pki};
+use dunlin_sigstore::{
+    Requirements, Sha256, TrustRoot,
+    legacy::{self, LegacySignature},
+    verify,
+};
+use dunlin_test_pki::{Generation, Pki, simple_signing};
 
 use super::{Prepared, Target, text};
 
@@ -50,6 +54,12 @@ pub(super) fn targets() -> Vec<Target> {
             key_bundles,
         ),
         target("keyless", "keyless bundles against a trusted root", true, keyless),
+        target(
+            "legacy",
+            "legacy cosign signatures in annotations",
+            true,
+            legacy_signatures,
+        ),
         target("trusted-root", "trusted_root.json", true, trusted_roots),
     ]
 }
@@ -106,6 +116,43 @@ fn keyless() -> Result<Prepared> {
         let replayed = verify::keyless(input, &other, &root, &requirements);
         assert!(replayed.is_err(), "a signature of another artifact was accepted");
         verify::keyless(input, &subject, &root, &requirements).is_ok()
+    }))
+}
+
+/// The input is a JSON object of the layer's annotations, with the payload under a name of its own.
+fn legacy_signatures() -> Result<Prepared> {
+    const PAYLOAD: &str = "payload";
+    let (subject, other) = (Sha256::of(b"a manifest"), Sha256::of(b"another"));
+    let pki = Pki::new();
+    let signed = pki
+        .case()
+        .artifact(&simple_signing(subject.as_bytes()))
+        .message()
+        .log(Generation::V1)
+        .sign();
+    let root = TrustRoot::from_json(&signed.root_json()).context("the root of the test PKI")?;
+    let signature = signed.legacy(true);
+    let mut annotations = signature.annotations;
+    annotations.insert(legacy::SIGNATURE_ANNOTATION.to_owned(), signature.signature);
+    annotations.insert(PAYLOAD.to_owned(), String::from_utf8(signature.payload)?);
+    let requirements = Requirements::default();
+    Ok(Prepared::new(vec![serde_json::to_vec(&annotations)?], move |input| {
+        let Ok(mut annotations) = serde_json::from_slice::<BTreeMap<String, String>>(input) else {
+            return false;
+        };
+        let payload = annotations.remove(PAYLOAD).unwrap_or_default();
+        let signature = annotations
+            .get(legacy::SIGNATURE_ANNOTATION)
+            .cloned()
+            .unwrap_or_default();
+        let signature = LegacySignature {
+            payload: payload.as_bytes(),
+            signature: &signature,
+            annotations: &annotations,
+        };
+        let replayed = legacy::keyless(&signature, &other, &root, &requirements);
+        assert!(replayed.is_err(), "a signature of another artifact was accepted");
+        legacy::keyless(&signature, &subject, &root, &requirements).is_ok()
     }))
 }
 

@@ -1,13 +1,12 @@
 //! Short texts and files of text: references, digests, keys in PEM, trust policies.
 
-use std::path::Path;
-
 use anyhow::Result;
 use dunlin_models::{
     Digest, Reference,
     key::{KeyKind, KeyPair, PublicKey},
     verify::TrustPolicy,
 };
+use dunlin_test_pki::Pki;
 
 use super::{Prepared, Target};
 
@@ -60,6 +59,17 @@ const POLICY_WORDS: &[&str] = &[
     "count: 99999999999999999999",
     "key:",
     "keyless:",
+    "issuer: ",
+    "identity: ",
+    "attestation:",
+    "predicateType: ",
+    "modelSigning:",
+    "conditions:",
+    "{path: /a/b, equals: 1}",
+    "transparencyLog: required",
+    "trustRoots:",
+    "maxAge: 99999999999d",
+    "digests: [",
     "- ",
     "  ",
     "&a ",
@@ -129,13 +139,28 @@ fn keys() -> Result<Prepared> {
     }))
 }
 
+/// The examples of the guide, and the files that they name.
 fn policies() -> Result<Prepared> {
+    const GUIDE: &str = include_str!("../../../docs/guides/trust-policy.md");
     let pem = KeyPair::generate(KeyKind::EcdsaP256)?.public().to_pem();
-    let seeds = vec![policy(&pem).into_bytes()];
-    Ok(Prepared::new(seeds, |input| {
-        // A folder that is not there: what a changed key file names must not be read.
-        let folder = Path::new("/nonexistent");
-        text(input).is_some_and(|text| TrustPolicy::parse(text, folder).is_ok())
+    let folder = tempfile::tempdir()?;
+    // A rule counts no key twice, so each file has a key of its own.
+    for name in ["team.pub", "alice.pub", "bob.pub", "carol.pub"] {
+        let pem = KeyPair::generate(KeyKind::EcdsaP256)?.public().to_pem();
+        fs_err::write(folder.path().join(name), pem)?;
+    }
+    fs_err::write(
+        folder.path().join("trusted_root.json"),
+        Pki::new().case().sign().root_json(),
+    )?;
+    let examples = GUIDE
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|block| block.split("```").next());
+    let mut seeds: Vec<Vec<u8>> = examples.map(|example| example.as_bytes().to_vec()).collect();
+    seeds.push(policy(&pem).into_bytes());
+    Ok(Prepared::new(seeds, move |input| {
+        text(input).is_some_and(|text| TrustPolicy::parse(text, folder.path()).is_ok())
     }))
 }
 

@@ -95,7 +95,7 @@ impl File {
                     .into_iter()
                     .filter_map(|(name, linked)| linked.check(name, folder, faults))
                     .collect();
-                Content::Module(Box::new(module.check(models, folder, faults)?))
+                Content::Module(Box::new(module.check(models, folder, faults)))
             }
             (None, Some(model)) => {
                 if !self.models.is_empty() {
@@ -117,14 +117,14 @@ impl File {
 }
 
 impl Module {
-    fn check(self, models: Vec<LinkedModel>, folder: &Path, faults: &mut Faults) -> Option<ModuleRecipe> {
+    fn check(self, models: Vec<LinkedModel>, folder: &Path, faults: &mut Faults) -> ModuleRecipe {
         let form = match self.form.as_deref() {
             None | Some("module") => Form::Module,
             Some("bundle") => Form::Bundle,
             Some("image") => Form::Image,
             Some(_) => {
                 faults.push("module.form: must be module, bundle or image".to_owned());
-                return None;
+                Form::Module
             }
         };
         let memory_mib = self.memory.and_then(|text| {
@@ -134,7 +134,7 @@ impl Module {
             }
             mebibytes
         });
-        Some(ModuleRecipe {
+        ModuleRecipe {
             file: folder.join(self.file),
             build: self.build,
             folder: folder.to_owned(),
@@ -147,7 +147,7 @@ impl Module {
             },
             models,
             form,
-        })
+        }
     }
 }
 
