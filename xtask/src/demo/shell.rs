@@ -59,7 +59,8 @@ impl Shell {
             .args(arguments)
             .current_dir(&self.folder)
             .env("DUNLIN_DATA", &self.data)
-            .env("DUNLIN_CACHE", self.folder.join("cache"))
+            // Each machine has its own: what one has accepted, another has not.
+            .env("DUNLIN_CACHE", self.data.with_extension("cache"))
             .env_remove("DUNLIN_POLICY");
         command
     }
