@@ -66,19 +66,31 @@ static void scale(const uint8_t *pixels, int width, int left, int top, int side,
   }
 }
 
+static bool begins(const uint8_t *file, size_t length, const char *signature, size_t size) {
+  return length >= size && memcmp(file, signature, size) == 0;
+}
+
+/* Why stb_image decoded nothing. */
+static const char *fault(int *status) {
+  const char *reason = stbi_failure_reason();
+  *status = 413;
+  if (strcmp(reason, "too large") == 0)
+    return "the picture is larger than 4096 x 4096 pixels";
+  if (strcmp(reason, "outofmem") == 0)
+    return NO_ROOM;
+  *status = 400;
+  return "the picture is damaged";
+}
+
 const char *picture_tensor(const uint8_t *file, size_t length, float **tensor, int *status) {
+  if (length > INT_MAX || (!begins(file, length, "\x89PNG\r\n\x1a\n", 8) && !begins(file, length, "\xff\xd8\xff", 3))) {
+    *status = 415;
+    return "the body is neither a PNG nor a JPEG picture";
+  }
   int width, height, colours;
-  if (length > INT_MAX || !stbi_info_from_memory(file, (int)length, &width, &height, &colours)) {
-    bool large = stbi_failure_reason() != NULL && strcmp(stbi_failure_reason(), "too large") == 0;
-    *status = large ? 413 : 415;
-    return large ? "the picture is larger than 4096 x 4096 pixels" : "the body is neither a PNG nor a JPEG picture";
-  }
   uint8_t *pixels = stbi_load_from_memory(file, (int)length, &width, &height, &colours, 3);
-  if (pixels == NULL) {
-    bool room = strcmp(stbi_failure_reason(), "outofmem") != 0;
-    *status = room ? 400 : 413;
-    return room ? "the picture is damaged" : NO_ROOM;
-  }
+  if (pixels == NULL)
+    return fault(status);
   int side = width < height ? width : height;
   float *wide = malloc(sizeof *wide * 3 * (size_t)side), *weights = malloc(sizeof *weights * ((size_t)side + 2));
   *tensor = malloc(sizeof **tensor * 3 * PICTURE_SIZE * PICTURE_SIZE);

@@ -12,10 +12,6 @@ const MAX_LABELS = 1 << 20;
 const USUAL = 5;
 const MOST = 100;
 
-// Opened and read by the first request that an instance serves.
-let model;
-let labels;
-
 /** The names of the classes; none when the model came without. */
 function readLabels() {
   try {
@@ -30,9 +26,8 @@ async function classify(request, wanted) {
   if (!/^\d+$/.test(wanted ?? USUAL)) throw new Refusal(400, "top must be a number");
   const top = Math.min(Math.max(Number(wanted ?? USUAL), 1), MOST);
   const data = tensor(await readBody(request, MAX_BODY));
-  model ??= new Model(MODEL);
-  labels ??= readLabels();
-  const logits = [...model.run({ input: { shape: [1, 3, SIZE, SIZE], data } }).logits.data];
+  const labels = readLabels();
+  const logits = [...new Model(MODEL).run({ input: { shape: [1, 3, SIZE, SIZE], data } }).logits.data];
   const largest = Math.max(...logits);
   const weights = logits.map((logit) => Math.exp(logit - largest));
   const total = weights.reduce((sum, weight) => sum + weight, 0);

@@ -11,10 +11,6 @@ const MAX_TEXTS = 64;
 const MAX_BODY = 1 << 20;
 const MAX_VOCABULARY = 16 << 20;
 
-// Read and opened by the first request that an instance serves.
-let tokenizer;
-let model;
-
 /** The texts of `{"input": "text"}` or `{"input": ["text", ...]}`. */
 function textsOf(body) {
   let request;
@@ -51,7 +47,7 @@ function unitMean(data, first, count, width) {
 
 async function embed(request) {
   const texts = textsOf(await readBody(request, MAX_BODY));
-  tokenizer ??= new Tokenizer(new TextDecoder().decode(readFile(VOCABULARY, MAX_VOCABULARY)));
+  const tokenizer = new Tokenizer(new TextDecoder().decode(readFile(VOCABULARY, MAX_VOCABULARY)));
   const encoded = texts.map((text) => tokenizer.encode(text, MAX_TOKENS));
   const columns = Math.max(...encoded.map((ids) => ids.length));
   const shape = [encoded.length, columns];
@@ -63,8 +59,7 @@ async function embed(request) {
       mask[number * columns + column] = 1n;
     });
   });
-  model ??= new Model(MODEL);
-  const outputs = model.run({
+  const outputs = new Model(MODEL).run({
     input_ids: { shape, data: ids },
     attention_mask: { shape, data: mask },
     token_type_ids: { shape, data: new BigInt64Array(ids.length) },
