@@ -1,6 +1,10 @@
 //! Requests that guests send: only where the list says, only to addresses that it means, only so much.
 
-use std::{io::Write as _, net::TcpListener, time::Duration};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use dunlin_runtime::{Grants, HttpApp, HttpConfig, InstanceStats, Limits, OutboundHost};
@@ -25,17 +29,26 @@ async fn fetch(hosts: &[&str], limits: Limits, authority: &str) -> Option<(Strin
     Some((String::from_utf8(text.to_vec()).unwrap(), app.stats()))
 }
 
-/// A server for one connection on loopback that answers with `answer`, whatever it is asked.
+/// A server for one connection on loopback that reads the head of a request and answers with `answer`, whatever it is asked.
 fn server(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
-        if let Ok((mut stream, _)) = listener.accept() {
-            // The guest may be gone by now.
-            let _ = stream.write_all(answer);
-            let mut rest = [0; 1024];
-            while std::io::Read::read(&mut stream, &mut rest).is_ok_and(|read| read > 0) {}
+        let Ok((mut stream, _)) = listener.accept() else {
+            return;
+        };
+        // An answer before the request is a fault of its own: clients close the connection on it.
+        let mut head = Vec::new();
+        let mut part = [0; 1024];
+        while !head.ends_with(b"\r\n\r\n") {
+            match stream.read(&mut part) {
+                Ok(read) if read > 0 => head.extend_from_slice(&part[..read]),
+                _ => return,
+            }
         }
+        // The guest may be gone by now.
+        let _ = stream.write_all(answer);
+        while stream.read(&mut part).is_ok_and(|read| read > 0) {}
     });
     format!("127.0.0.1:{port}")
 }
