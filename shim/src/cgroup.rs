@@ -174,6 +174,10 @@ impl Cgroup {
         {
             return;
         }
+        if let Some(path) = self.controller("freezer") {
+            // A frozen process does not die. Where there is nothing to thaw, this changes nothing.
+            let _ = fs_err::write(path.join("freezer.state"), "THAWED");
+        }
         for pid in self.processes() {
             let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
             // One that is gone already is as good.

@@ -1,5 +1,10 @@
 //! [`Pod`]: all containers of one shim, and what happens to them over time: creation, ends of processes, removal.
 
+mod ends;
+mod rootfs;
+
+pub(crate) use rootfs::remove_leftovers;
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -9,8 +14,7 @@ use std::{
 use containerd_shim_protos::{
     api::CreateTaskRequest,
     events::task::{
-        TaskCreate, TaskDelete, TaskExecAdded, TaskExecStarted, TaskExit, TaskIO, TaskOOM, TaskPaused, TaskResumed,
-        TaskStart,
+        TaskCreate, TaskDelete, TaskExecAdded, TaskExecStarted, TaskIO, TaskOOM, TaskPaused, TaskResumed, TaskStart,
     },
     protobuf::{Message as _, MessageField},
     shim::oci::Options,
@@ -19,7 +23,6 @@ use containerd_shim_protos::{
 use tokio::{sync::Notify, task::JoinSet};
 
 use crate::{
-    cgroup::{Cgroup, OomWatch},
     config::Config,
     container::{Container, Kind, Started},
     error::TaskError,
@@ -27,7 +30,6 @@ use crate::{
     exit::Exit,
     linux::LinuxContainer,
     message::timestamp,
-    mount,
     process::Process,
     reaper::{Ending, Reaper},
     runc::Runc,
@@ -98,15 +100,15 @@ impl Pod {
         }
         let bundle = PathBuf::from(&request.bundle);
         let spec = Spec::read(&bundle)?;
-        let rootfs = spec.rootfs(&bundle);
-        let made = match mount_rootfs(request, &rootfs) {
+        let folder = spec.rootfs(&bundle);
+        let made = match rootfs::mount_rootfs(request, &folder) {
             Ok(()) => self.make(request, &bundle, &spec).await,
             Err(error) => Err(error),
         };
         let (container, started) = match made {
             Ok(made) => made,
             Err(error) => {
-                unmount(&rootfs);
+                rootfs::unmount(&folder);
                 return Err(error);
             }
         };
@@ -115,7 +117,7 @@ impl Pod {
             state.init.pid = Some(started.pid);
             if let Some(watch) = state.cgroup.watch_oom() {
                 state.oom = Some(watch.kills());
-                self.spawn(tell_oom(Arc::clone(self), Arc::clone(&container), watch));
+                self.spawn(ends::tell_oom(Arc::clone(self), Arc::clone(&container), watch));
             }
             state.init.pid_number()
         };
@@ -318,7 +320,7 @@ impl Pod {
             Kind::Linux(linux) => linux.delete(&container.bundle).await?,
             Kind::Wasm(_) => state.cgroup.remove().await,
         }
-        unmount(&container.bundle.join("rootfs"));
+        rootfs::unmount(&container.bundle.join("rootfs"));
         self.containers().remove(id);
         self.events.publish(
             topics::TASK_DELETE_EVENT_TOPIC,
@@ -359,7 +361,7 @@ impl Pod {
     }
 
     fn watch(self: &Arc<Self>, container: Arc<Container>, exec: String, ending: Ending) {
-        self.spawn(tell_exit(Arc::clone(self), container, exec, ending));
+        self.spawn(ends::tell_exit(Arc::clone(self), container, exec, ending));
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -373,55 +375,6 @@ impl Pod {
     }
 }
 
-/// Waits for the end of a process, and tells everybody once its output is through.
-async fn tell_exit(pod: Arc<Pod>, container: Arc<Container>, exec: String, ending: Ending) {
-    let exit = ending.await.unwrap_or_else(|_| Exit::now(UNKNOWN_EXIT));
-    let console = {
-        let mut state = container.lock().await;
-        state.process(&exec).ok().and_then(|process| process.console.take())
-    };
-    if let Some(console) = console {
-        console.finish().await;
-    }
-    // Under the lock: whoever starts the process has told of it by then.
-    let mut state = container.lock().await;
-    let Ok(process) = state.process(&exec) else { return };
-    let pid = process.pid_number();
-    process.set_exit(exit);
-    // Told before the exit, so that whoever asks for the reason of the exit knows it.
-    if state.oom.as_ref().is_some_and(|kills| kills.happened()) {
-        pod.tell_oom(&container.id);
-    }
-    let id = if exec.is_empty() { container.id.clone() } else { exec };
-    pod.events.publish(
-        topics::TASK_EXIT_EVENT_TOPIC,
-        &TaskExit {
-            container_id: container.id.clone(),
-            id,
-            pid,
-            exit_status: exit.code,
-            exited_at: MessageField::some(timestamp(exit.at)),
-            ..TaskExit::default()
-        },
-    );
-}
-
-/// Tells of kills for want of memory that the container survives.
-async fn tell_oom(pod: Arc<Pod>, container: Arc<Container>, mut watch: OomWatch) {
-    let mut exit = container.lock().await.init.subscribe();
-    loop {
-        tokio::select! {
-            killed = watch.next() => {
-                if !killed {
-                    return;
-                }
-                pod.tell_oom(&container.id);
-            }
-            _ = exit.wait_for(Option::is_some) => return,
-        }
-    }
-}
-
 pub(crate) fn check_id(id: &str) -> Result<(), TaskError> {
     let plain = id
         .bytes()
@@ -431,45 +384,6 @@ pub(crate) fn check_id(id: &str) -> Result<(), TaskError> {
     } else {
         Err(TaskError::BadId { id: id.to_owned() })
     }
-}
-
-fn mount_rootfs(request: &CreateTaskRequest, rootfs: &Path) -> Result<(), TaskError> {
-    for entry in &request.rootfs {
-        let failed = |source| TaskError::Mount {
-            source_path: format!("{} ({})", entry.source, entry.type_),
-            target: rootfs.to_owned(),
-            source,
-        };
-        fs_err::create_dir_all(rootfs).map_err(failed)?;
-        let options = mount::Options::parse(&entry.options);
-        mount::mount_at(&entry.type_, Path::new(&entry.source), rootfs, &options).map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn unmount(rootfs: &Path) {
-    if let Err(error) = mount::unmount_all(rootfs) {
-        tracing::warn!(%error, rootfs = %rootfs.display(), "the root file system stays mounted");
-    }
-}
-
-/// What a dead shim left of a container is removed; for `delete`, in a process of its own.
-pub(crate) fn remove_leftovers(bundle: &Path, id: &str, runc: Option<&Runc>) {
-    if let Ok(spec) = Spec::read(bundle)
-        && let Ok(cgroup) = Cgroup::existing(&spec.linux.cgroups_path)
-    {
-        cgroup.kill();
-        if let Some(runc) = runc {
-            runc.delete_now(bundle, id);
-        }
-        for _ in 0..50 {
-            if cgroup.remove_once() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(4));
-        }
-    }
-    unmount(&bundle.join("rootfs"));
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 #include "picture.h"
 
+#include "dunlin.h"
 #include <limits.h>
 #include <math.h>
 #include <stdbool.h>
@@ -78,6 +79,7 @@ static const char *fault(int *status) {
     return "the picture is larger than 4096 x 4096 pixels";
   if (strcmp(reason, "outofmem") == 0)
     return NO_ROOM;
+  dunlin_log("a damaged picture", reason, strlen(reason));
   *status = 400;
   return "the picture is damaged";
 }
