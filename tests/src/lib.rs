@@ -32,7 +32,10 @@ pub use npy::Npy;
 pub use output::Output;
 pub use peer::Peer;
 pub use publisher::Publisher;
-pub use registry::{Guard, Login, PASSWORD, RegistryKind, RegistryServer, USER, docker_config};
+pub use registry::{
+    Ask, Guard, HostileRegistry, Login, PASSWORD, RegistryKind, RegistryServer, Reply, Shelf, USER, digest_of,
+    docker_config,
+};
 pub use server::Server;
 pub use sigstore::Sigstore;
 pub use tools::tool;

@@ -1,7 +1,9 @@
 //! [`RegistryServer`]: a real registry on loopback, with a folder of its own.
 
 mod guard;
+mod hostile;
 mod realm;
+mod shelf;
 
 use std::{
     path::{Path, PathBuf},
@@ -11,7 +13,9 @@ use std::{
 use tempfile::TempDir;
 
 pub use guard::{Guard, Login, PASSWORD, USER, docker_config};
+pub use hostile::{Ask, HostileRegistry, Reply};
 use realm::TokenRealm;
+pub use shelf::{Shelf, digest_of};
 
 use crate::{Daemon, free_port, program, tool};
 
