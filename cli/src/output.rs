@@ -30,6 +30,12 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     }
 }
 
+/// `text` without characters that would steer a terminal, or make a line of its own.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().map(shown).collect()
+}
+
 /// Rows of text in columns, the first one being the heading; columns are two spaces apart.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -87,6 +93,11 @@ mod tests {
         for (bytes, text) in cases {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn what_is_printed_steers_no_terminal() {
+        assert_eq!(printable("caf\u{e9}\u{1b}[31m\n"), "caf\u{e9}\u{fffd}[31m\u{fffd}");
     }
 
     #[test]

@@ -250,6 +250,7 @@ fn pack_exit(error: &PackError) -> Exit {
         PackError::Store(source) => store_exit(source),
         PackError::Read(source) if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
         PackError::Read(_) => Exit::Local,
+        PackError::ExternalMissing { .. } => Exit::NotFound,
         _ => Exit::Usage,
     }
 }
@@ -276,7 +277,7 @@ impl From<PackFault> for Failure {
     fn from(error: PackFault) -> Self {
         let exit = match &error {
             PackFault::Store(source) | PackFault::Link { source, .. } => store_exit(source),
-            PackFault::ImageModel { .. } => Exit::Usage,
+            PackFault::ImageModel { .. } | PackFault::FatModels => Exit::Usage,
             PackFault::Pack(source) => pack_exit(source),
         };
         Self::of(exit, &error, error.hint())

@@ -12,6 +12,8 @@ pub const MODEL_FILEPATH: &str = "org.cncf.model.filepath";
 pub const MODEL_FILEPATH_OLD: &str = "org.cnai.model.filepath";
 /// JSON list of the models that a module may open, pinned by digest.
 pub const MODELS: &str = "dev.dunlin.models.v1";
+/// Name by which a module opens the model that lies in the same manifest; `default` where it is absent.
+pub const MODEL_NAME: &str = "dev.dunlin.model-name.v1";
 /// JSON object of what a module asks its host for.
 pub const CAPABILITIES: &str = "dev.dunlin.capabilities.v1";
 /// When a signature was made, RFC 3339: on the subject of a signed statement.

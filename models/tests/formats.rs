@@ -8,7 +8,7 @@ use std::io::Write as _;
 use dunlin_models::artifact::{self, Artifact, ArtifactError, BundleArtifact, FileKind, ModelArtifact, WasmOs};
 use dunlin_models::format::ModelFormat;
 use dunlin_models::manifest::Manifest;
-use dunlin_models::pack::{self, ImageSpec, ModuleSpec};
+use dunlin_models::pack::{self, ImageSpec, ModuleSpec, PackError};
 use dunlin_models::store::{ExtractError, GcOptions};
 use dunlin_models::{Descriptor, Store, annotation, media_type};
 use fixture::{COMPONENT, MODULE, ONNX, reference, store, trusted};
@@ -149,6 +149,84 @@ fn sharded_models() {
     assert_eq!(model.format, ModelFormat::Safetensors);
 }
 
+/// Writes and reads a fat manifest, of files and of the layers of a packed model.
+#[test]
+fn fat_manifest_of_ours() {
+    let (folder, store) = store();
+    let module = |annotations: &[(&str, &str)]| ModuleSpec {
+        wasm: COMPONENT.to_vec(),
+        title: "app.wasm".to_owned(),
+        annotations: annotations
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
+        ..ModuleSpec::default()
+    };
+    let files = vec![
+        fixture::file(folder.path(), "model.onnx", ONNX),
+        fixture::file(folder.path(), "config.json", b"{}"),
+    ];
+    let layers = pack::model_layers(&store, files, &|_| {}).unwrap();
+    let fat = pack::pack_fat(&store, &module(&[]), layers.clone()).unwrap();
+    let Artifact::Bundle(opened) = open(&store, &fat).unwrap() else {
+        panic!("not a bundle")
+    };
+    assert_eq!(opened.module.os, WasmOs::Wasip2);
+    assert_eq!(opened.module.module.media_type, media_type::WASM);
+    let inside = opened.model("default").unwrap();
+    assert_eq!(inside.descriptor.digest, fat.digest);
+    assert_eq!(content(&store, inside, "model.onnx"), ONNX);
+    let manifest = &opened.module.manifest;
+    assert_eq!(manifest.config.media_type, media_type::WASM_CONFIG);
+    assert_eq!(manifest.layers[1..], layers);
+
+    let packed = pack::packed_model_layers(&store, &fixture::model(&store)).unwrap();
+    let named = module(&[(annotation::MODEL_NAME, "tiny")]);
+    let same = pack::pack_fat(&store, &named, packed).unwrap();
+    let Artifact::Bundle(opened) = open(&store, &same).unwrap() else {
+        panic!("not a bundle")
+    };
+    assert!(opened.model("tiny").is_some() && opened.model("default").is_none());
+    assert_eq!(opened.module.manifest.layers[1..], layers);
+
+    let refused = |module: &ModuleSpec, layers| pack::pack_fat(&store, module, layers).unwrap_err();
+    let unnamed = refused(&module(&[(annotation::MODEL_NAME, "")]), layers.clone());
+    assert!(matches!(unnamed, PackError::Links(_)), "{unnamed}");
+    let weightless = refused(&module(&[]), layers[1..].to_vec());
+    assert!(matches!(weightless, PackError::NoWeights), "{weightless}");
+    let twice = ModuleSpec {
+        title: "config.json".to_owned(),
+        ..module(&[])
+    };
+    assert!(matches!(refused(&twice, layers), PackError::Path { .. }));
+    let not_a_model = pack::packed_model_layers(&store, &fat);
+    assert!(
+        matches!(not_a_model, Err(PackError::WrongPart { .. })),
+        "{not_a_model:?}"
+    );
+}
+
+/// Weights of every format that is known by its content.
+#[test]
+fn weights_of_every_format() {
+    let (folder, store) = store();
+    let tflite = b"\x0c\0\0\0TFL3\0\0\0\0\0\0\0\0";
+    let safetensors = b"\x02\0\0\0\0\0\0\0{}";
+    for (name, bytes, format) in [
+        ("model.onnx", ONNX, ModelFormat::Onnx),
+        ("model.gguf", GGUF, ModelFormat::Gguf),
+        ("model.safetensors", safetensors, ModelFormat::Safetensors),
+        ("model.tflite", tflite, ModelFormat::Tflite),
+    ] {
+        let spec = pack::ModelSpec {
+            files: vec![fixture::file(folder.path(), name, bytes)],
+            ..pack::ModelSpec::default()
+        };
+        let packed = pack::pack_model(&store, spec, &|_| {}).unwrap();
+        assert_eq!(model(&store, &packed).format, format);
+    }
+}
+
 fn kit(store: &Store, media_type: &str, archive: &[u8]) -> Descriptor {
     let layers = vec![
         store.put_bytes(media_type, archive).unwrap(),
@@ -161,6 +239,21 @@ fn kit(store: &Store, media_type: &str, archive: &[u8]) -> Descriptor {
         "{\"manifestVersion\":\"1.0.0\"}",
     );
     artifact(store, media_type::MANIFEST, config, layers)
+}
+
+#[test]
+fn modelpack_tar_layers() {
+    let (_folder, store) = store();
+    let archive = tar_of(&[("model/model.gguf", GGUF), ("model/config.json", b"{}")]);
+    for (form, bytes) in [("tar", archive.clone()), ("tar+gzip", gzip(&archive))] {
+        let layer = format!("application/vnd.cncf.model.weight.v1.{form}");
+        let layers = vec![store.put_bytes(&layer, &bytes).unwrap()];
+        let config = (media_type::MODEL_CONFIG, "{\"config\":{\"format\":\"gguf\"}}");
+        let opened = model(&store, &artifact(&store, media_type::MANIFEST, config, layers));
+        assert_eq!(opened.format, ModelFormat::Gguf);
+        assert_eq!(content(&store, &opened, "model/model.gguf"), GGUF);
+        assert_eq!(content(&store, &opened, "model/config.json"), b"{}");
+    }
 }
 
 #[test]

@@ -197,6 +197,10 @@ fn content_decides_over_names() {
         Err(PackError::WrongContent { .. })
     ));
     assert!(matches!(
+        pack("model.tflite", gguf),
+        Err(PackError::WrongContent { .. })
+    ));
+    assert!(matches!(
         pack("model.safetensors", &[0xff; 64]),
         Err(PackError::WrongContent { .. })
     ));

@@ -1,136 +1,42 @@
 //! What an artifact or a model file is made of, whether this node admits it, and which engine would run it.
 //!
 //! The manifest is shown for unsigned artifacts too: looking is how one finds out what is missing. Layers are opened only
-//! after the verdict.
+//! after the verdict. A model that nothing here runs, or that is not there, is shown as such and is no failure.
 
-use dunlin_host_gpu::{EngineReport, Engines};
-use dunlin_models::{Descriptor, Store, annotation, manifest::Document, store::StoreError};
+mod model;
+mod view;
+
+use std::path::Path;
+
+use dunlin_host_gpu::Engines;
+use dunlin_models::{
+    Descriptor, Reference, Store, Verified, annotation,
+    artifact::{self, Artifact, BundleArtifact, ModelArtifact, ModuleArtifact},
+    manifest::Document,
+    store::StoreError,
+};
 use dunlin_runtime::WasmKind;
-use serde::Serialize;
+
+pub use view::{CandidateView, DocumentView, Inspection, LayerView, ModelView, ModuleView, VerdictView, WeightsView};
 
 use crate::{
-    Node, OpenOptions, Opened,
+    Node, OpenOptions,
     code::{self, CodeError},
     error_chain,
-    model::Model,
-    open::{Module, OpenError},
+    local::LocalFile,
+    open::{self, Module, OpenError},
     target::Target,
 };
 
 /// How deep indexes within indexes are shown.
 const MAX_DEPTH: usize = 3;
 
-/// Everything that `dunlin inspect` shows.
-#[derive(Debug, Serialize)]
-pub struct Inspection {
-    /// What the user named.
-    pub target: String,
-    /// The manifest or index, where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub document: Option<DocumentView>,
-    /// Signatures that the store keeps for it.
-    pub signatures: Vec<String>,
-    /// Whether it is admitted, and why.
-    pub verdict: VerdictView,
-    /// The module, once admitted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub module: Option<ModuleView>,
-    /// The models, once admitted.
-    pub models: Vec<ModelView>,
-}
-
-/// The verdict, in words.
-#[derive(Debug, Serialize)]
-pub struct VerdictView {
-    /// Whether it may be used.
-    pub admitted: bool,
-    /// Why, or why not.
-    pub reason: String,
-}
-
-/// A manifest or an index.
-#[derive(Debug, Serialize)]
-pub struct DocumentView {
-    /// Its digest.
-    pub digest: String,
-    /// Its kind: artifact type, or the config's media type.
-    pub kind: String,
-    /// Its layers (of a manifest).
-    pub layers: Vec<LayerView>,
-    /// Its entries (of an index).
-    pub manifests: Vec<DocumentView>,
-}
-
-/// A layer.
-#[derive(Debug, Serialize)]
-pub struct LayerView {
-    /// File name, where an annotation gives one.
-    pub title: Option<String>,
-    /// Media type.
-    pub media_type: String,
-    /// Digest.
-    pub digest: String,
-    /// Size in bytes.
-    pub size_bytes: u64,
-}
-
-/// A wasm module.
-#[derive(Debug, Serialize)]
-pub struct ModuleView {
-    /// Digest of the wasm bytes.
-    pub digest: String,
-    /// `component` or `module`.
-    pub kind: String,
-    /// What it is: a command, an HTTP handler...
-    pub world: String,
-    /// What it imports.
-    pub imports: Vec<String>,
-    /// What it exports.
-    pub exports: Vec<String>,
-    /// What it asks for.
-    pub capabilities: serde_json::Value,
-}
-
-/// A model.
-#[derive(Debug, Serialize)]
-pub struct ModelView {
-    /// Name under which the module opens it, or the target.
-    pub name: String,
-    /// Digest of its manifest or file.
-    pub digest: String,
-    /// The engine that runs it; `None` when none does.
-    pub engine: Option<&'static str>,
-    /// Why that one.
-    pub reason: String,
-    /// What each engine says: the signature's inputs and outputs, or why it refuses.
-    pub candidates: Vec<CandidateView>,
-}
-
-/// What one engine says of a model.
-#[derive(Debug, Serialize)]
-pub struct CandidateView {
-    /// The engine.
-    pub engine: &'static str,
-    /// Inputs as `name: type[dims]`.
-    pub inputs: Vec<String>,
-    /// Outputs likewise.
-    pub outputs: Vec<String>,
-    /// Why it does not load the model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refusal: Option<String>,
-}
-
 impl Node {
     /// Looks at `target`. Nothing is pulled: what is not here is not found.
     ///
     /// # Errors
-    /// It is not in the store, or its manifest cannot be read.
-    pub async fn inspect(
-        &self,
-        target: &Target,
-        options: OpenOptions,
-        engines: &Engines,
-    ) -> Result<Inspection, OpenError> {
+    /// It is not in the store, its manifest cannot be read, or it is no artifact of ours although it is admitted.
+    pub fn inspect(&self, target: &Target, options: OpenOptions, engines: &Engines) -> Result<Inspection, OpenError> {
         let name = match target {
             Target::Reference(reference) => reference.to_string(),
             Target::Layout { folder, .. } => folder.display().to_string(),
@@ -139,19 +45,6 @@ impl Node {
         let at = |source| OpenError::Store {
             target: name.clone(),
             source,
-        };
-        let stored = match target {
-            Target::File(_) => None,
-            Target::Layout { folder, tag } => {
-                let store = Store::open_layout(folder).map_err(at)?;
-                let descriptor = store.layout_entry(tag.as_deref()).map_err(at)?;
-                Some((store, descriptor))
-            }
-            Target::Reference(reference) => {
-                let store = self.store().map_err(at)?;
-                let descriptor = store.resolve(reference).map_err(at)?;
-                Some((store, descriptor))
-            }
         };
         let mut inspection = Inspection {
             target: name.clone(),
@@ -164,38 +57,90 @@ impl Node {
             module: None,
             models: Vec::new(),
         };
-        if let Some((store, descriptor)) = &stored {
-            inspection.document = Some(document(store, descriptor, MAX_DEPTH).map_err(at)?);
-            let referrers = store.referrers(&descriptor.digest).map_err(at)?;
-            inspection.signatures = referrers.iter().map(|referrer| referrer.digest.to_string()).collect();
-        }
-        match self.open(target, options).await {
-            Ok(opened) => self.look_inside(opened, engines, &mut inspection),
-            Err(refused @ (OpenError::Refused(_) | OpenError::UnsignedFile { .. })) => {
-                inspection.verdict.reason = error_chain(&refused);
+        let (store, reference, descriptor) = match target {
+            Target::File(path) => {
+                self.look_at_file(path, options, engines, &mut inspection)?;
+                return Ok(inspection);
             }
-            Err(error) => return Err(error),
-        }
+            Target::Layout { folder, tag } => {
+                let store = Store::open_layout(folder).map_err(at)?;
+                let descriptor = store.layout_entry(tag.as_deref()).map_err(at)?;
+                let reference = open::layout_reference(tag.as_deref()).map_err(|source| OpenError::Name {
+                    target: name.clone(),
+                    source,
+                })?;
+                (store, reference, descriptor)
+            }
+            Target::Reference(reference) => {
+                let store = self.store().map_err(at)?;
+                let descriptor = store.resolve(reference).map_err(at)?;
+                (store, reference.clone(), descriptor)
+            }
+        };
+        inspection.document = Some(document(&store, &descriptor, MAX_DEPTH).map_err(at)?);
+        let referrers = store.referrers(&descriptor.digest).map_err(at)?;
+        inspection.signatures = referrers.iter().map(|referrer| referrer.digest.to_string()).collect();
+        self.look_inside(&store, &reference, &descriptor, options, engines, &mut inspection)?;
         Ok(inspection)
     }
 
-    fn look_inside(&self, opened: Opened, engines: &Engines, inspection: &mut Inspection) {
-        inspection.verdict.admitted = true;
-        match opened {
-            Opened::Model(model) => {
-                inspection.verdict.reason = model.verdict().to_string();
-                inspection.models.push(model_view(&inspection.target, &model, engines));
-            }
-            Opened::Module(module) => {
-                inspection.verdict.reason = module.verdict.to_string();
-                inspection.models = module
-                    .models
-                    .iter()
-                    .map(|(name, model)| model_view(name, model, engines))
-                    .collect();
-                inspection.module = Some(self.module_view(&module));
-            }
+    fn look_at_file(
+        &self,
+        path: &Path,
+        options: OpenOptions,
+        engines: &Engines,
+        inspection: &mut Inspection,
+    ) -> Result<(), OpenError> {
+        if !options.allow_unsigned {
+            let refusal = OpenError::UnsignedFile { path: path.to_owned() };
+            inspection.verdict.reason = error_chain(&refusal);
+            return Ok(());
         }
+        let file = LocalFile::admit(self.verifier(), path)?;
+        inspection.verdict = admitted(&file.admitted);
+        match open::module_of_file(file, path) {
+            Ok(module) => inspection.module = Some(self.module_view(&module)),
+            Err(file) => inspection.models.push(model::of_file(file, engines)?),
+        }
+        Ok(())
+    }
+
+    fn look_inside(
+        &self,
+        store: &Store,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        options: OpenOptions,
+        engines: &Engines,
+        inspection: &mut Inspection,
+    ) -> Result<(), OpenError> {
+        let verified = match self.admit(store, reference, descriptor, options) {
+            Ok(verified) => verified,
+            Err(refusal) => {
+                inspection.verdict.reason = error_chain(&refusal);
+                return Ok(());
+            }
+        };
+        inspection.verdict = admitted(&verified);
+        let target = inspection.target.clone();
+        let artifact = artifact::open(store, verified).map_err(|source| OpenError::Artifact {
+            target: target.clone(),
+            source,
+        })?;
+        let (module, bundled) = match artifact {
+            Artifact::Model(model) => {
+                inspection
+                    .models
+                    .push(model::of_artifact(&target, store, &model, engines));
+                return Ok(());
+            }
+            Artifact::Module(module) => (module, Vec::new()),
+            Artifact::Bundle(BundleArtifact { module, models }) => (module, models),
+        };
+        inspection.models = linked(store, &module, &bundled, engines);
+        let module = open::module_alone(store, module, &target)?;
+        inspection.module = Some(self.module_view(&module));
+        Ok(())
     }
 
     fn module_view(&self, module: &Module) -> ModuleView {
@@ -228,6 +173,26 @@ impl Node {
             },
         }
     }
+}
+
+fn admitted(verified: &Verified<Descriptor>) -> VerdictView {
+    VerdictView {
+        admitted: true,
+        reason: verified.verdict().to_string(),
+    }
+}
+
+/// The models of a module's list, whether or not they are there.
+fn linked(store: &Store, module: &ModuleArtifact, bundled: &[ModelArtifact], engines: &Engines) -> Vec<ModelView> {
+    let view = |link: &artifact::ModelLink| {
+        let bundled = bundled.iter().find(|model| model.descriptor.digest == link.digest);
+        let stored = || artifact::open_linked(store, module, &link.name);
+        match bundled.map_or_else(stored, |model| Ok(model.clone())) {
+            Ok(model) => model::of_artifact(&link.name, store, &model, engines),
+            Err(error) => model::missing(link, error_chain(&error)),
+        }
+    };
+    module.models.iter().map(view).collect()
 }
 
 fn document(store: &Store, descriptor: &Descriptor, depth: usize) -> Result<DocumentView, StoreError> {
@@ -270,37 +235,5 @@ fn layer(descriptor: &Descriptor) -> LayerView {
         media_type: descriptor.media_type.clone(),
         digest: descriptor.digest.to_string(),
         size_bytes: descriptor.size,
-    }
-}
-
-fn model_view(name: &str, model: &Model, engines: &Engines) -> ModelView {
-    let report = match model.source() {
-        Ok(source) => engines.explain(&source),
-        Err(error) => EngineReport {
-            chosen: None,
-            reason: error_chain(&error),
-            candidates: Vec::new(),
-        },
-    };
-    let candidates = report.candidates.into_iter().map(|candidate| match candidate.outcome {
-        Ok(signature) => CandidateView {
-            engine: candidate.engine,
-            inputs: signature.inputs.iter().map(ToString::to_string).collect(),
-            outputs: signature.outputs.iter().map(ToString::to_string).collect(),
-            refusal: None,
-        },
-        Err(refusal) => CandidateView {
-            engine: candidate.engine,
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            refusal: Some(refusal),
-        },
-    });
-    ModelView {
-        name: name.to_owned(),
-        digest: model.digest().to_string(),
-        engine: report.chosen,
-        reason: report.reason,
-        candidates: candidates.collect(),
     }
 }

@@ -7,7 +7,7 @@ use dunlin_host_gpu::{Encoding, ModelBytes, ModelSource};
 use dunlin_models::{
     Descriptor, Digest, Store, Verified,
     artifact::{FileKind, ModelArtifact},
-    format::ModelFormat,
+    format::{self, Content, ModelFormat},
     store::StoreError,
     verify::Verdict,
 };
@@ -144,14 +144,26 @@ impl Model {
         })
     }
 
-    /// A model that is one file, admitted by hand; `external` are the files beside it that it may refer to.
-    #[must_use]
-    pub(crate) fn of_file(file: LocalFile, external: Vec<(String, ModelBytes)>) -> Self {
+    /// A model that is one file, admitted by hand; `external` are the files beside it that it may refer to. What is of no
+    /// known format goes to the engine, which says what is wrong with it.
+    ///
+    /// # Errors
+    /// It is of a format that no engine of this build runs.
+    pub(crate) fn of_file(file: LocalFile, external: Vec<(String, ModelBytes)>) -> Result<Self, ModelError> {
+        match format::detect(&(*file.bytes).as_ref()) {
+            Ok(Content::Weights(format)) if format != ModelFormat::Onnx => {
+                return Err(ModelError::NoEngine {
+                    name: file.name,
+                    format: format.as_str().to_owned(),
+                });
+            }
+            _ => {}
+        }
         let read = |path: String, bytes: ModelBytes| Part {
             path,
             bytes: PartBytes::Read(bytes),
         };
-        Self {
+        Ok(Self {
             name: file.name.clone(),
             digest: file.admitted.digest,
             verdict: file.admitted.verdict().clone(),
@@ -159,7 +171,7 @@ impl Model {
             main: read(file.name, file.bytes),
             external: external.into_iter().map(|(name, bytes)| read(name, bytes)).collect(),
             side_files: Vec::new(),
-        }
+        })
     }
 
     /// What the model is called in messages.

@@ -274,21 +274,51 @@ impl Node {
             return Err(OpenError::UnsignedFile { path: path.to_owned() });
         }
         let file = LocalFile::admit(self.verifier(), path)?;
-        let is_text = path.extension().is_some_and(|extension| extension == "wat");
-        if is_text || (*file.bytes).as_ref().starts_with(WASM_MAGIC) {
-            return Ok(Opened::Module(Module {
-                name: path.display().to_string(),
-                digest: file.admitted.digest,
-                verdict: file.admitted.verdict().clone(),
-                code: file.bytes,
-                is_text,
-                capabilities: None,
-                models: BTreeMap::new(),
-            }));
-        }
+        let file = match module_of_file(file, path) {
+            Ok(module) => return Ok(Opened::Module(module)),
+            Err(file) => file,
+        };
         let external = file.external_data()?;
-        Ok(Opened::Model(Model::of_file(file, external)))
+        let model = Model::of_file(file, external).map_err(|source| OpenError::Model {
+            target: path.display().to_string(),
+            source,
+        })?;
+        Ok(Opened::Model(model))
     }
+}
+
+/// The module in `file`, or the file again when it is none.
+pub(crate) fn module_of_file(file: LocalFile, path: &Path) -> Result<Module, LocalFile> {
+    let is_text = path.extension().is_some_and(|extension| extension == "wat");
+    if !is_text && !(*file.bytes).as_ref().starts_with(WASM_MAGIC) {
+        return Err(file);
+    }
+    Ok(Module {
+        name: path.display().to_string(),
+        digest: file.admitted.digest,
+        verdict: file.admitted.verdict().clone(),
+        code: file.bytes,
+        is_text,
+        capabilities: None,
+        models: BTreeMap::new(),
+    })
+}
+
+/// A module of `store` without its models.
+pub(crate) fn module_alone(store: &Store, module: ModuleArtifact, target: &str) -> Result<Module, OpenError> {
+    let code = store.open_blob(&module.module).map_err(|source| OpenError::Store {
+        target: target.to_owned(),
+        source,
+    })?;
+    Ok(Module {
+        name: target.to_owned(),
+        digest: module.module.digest,
+        verdict: module.descriptor.verdict().clone(),
+        code: Arc::new(code),
+        is_text: false,
+        capabilities: Some(module.capabilities),
+        models: BTreeMap::new(),
+    })
 }
 
 fn open_module(
@@ -297,10 +327,6 @@ fn open_module(
     bundled: &[ModelArtifact],
     target: &str,
 ) -> Result<Module, OpenError> {
-    let code = store.open_blob(&module.module).map_err(|source| OpenError::Store {
-        target: target.to_owned(),
-        source,
-    })?;
     let mut models = BTreeMap::new();
     for link in &module.models {
         if let Some(model) = linked_model(store, &module, link, bundled, target)? {
@@ -308,13 +334,8 @@ fn open_module(
         }
     }
     Ok(Module {
-        name: target.to_owned(),
-        digest: module.module.digest,
-        verdict: module.descriptor.verdict().clone(),
-        code: Arc::new(code),
-        is_text: false,
-        capabilities: Some(module.capabilities),
         models,
+        ..module_alone(store, module, target)?
     })
 }
 
@@ -358,7 +379,7 @@ fn is_missing(error: &ArtifactError) -> bool {
 }
 
 /// What the policy's patterns are compared with: the name in the layout where it is a whole reference, else `layout`.
-fn layout_reference(tag: Option<&str>) -> Result<Reference, ReferenceError> {
+pub(crate) fn layout_reference(tag: Option<&str>) -> Result<Reference, ReferenceError> {
     match tag {
         None => LAYOUT_NAME.parse(),
         Some(tag) if tag.contains('/') => tag.parse(),

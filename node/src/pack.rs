@@ -1,7 +1,7 @@
 //! From a [`Recipe`] to an artifact in the store.
 
 use dunlin_models::{
-    Descriptor, Reference, Store,
+    Descriptor, Reference, Store, annotation,
     artifact::{Capabilities, ModelLink},
     pack::{self, ImageSpec, ModelFileSpec, ModelSpec, ModuleSpec, PackError},
     store::StoreError,
@@ -13,10 +13,13 @@ use crate::{
     recipe::{Content, Form, LinkedModel, ModelRecipe, ModelSource, ModuleRecipe, Recipe},
 };
 
+/// What the model in a module's own manifest is called unless it is named.
+const UNNAMED_MODEL: &str = "default";
+
 /// A packed artifact.
 #[derive(Debug, Clone)]
 pub struct Packed {
-    /// `module`, `bundle`, `image` or `model`.
+    /// `module`, `bundle`, `fat`, `image` or `model`.
     pub kind: &'static str,
     /// Its manifest or index.
     pub descriptor: Descriptor,
@@ -43,6 +46,9 @@ pub enum PackFault {
         /// The name that the guest opens.
         name: String,
     },
+    /// A fat artifact has one model, and no list to say more of it in.
+    #[error("a fat artifact has exactly one model, which is not optional and has the encoding of its format")]
+    FatModels,
     /// The files do not make an artifact.
     #[error(transparent)]
     Pack(#[from] PackError),
@@ -55,6 +61,7 @@ impl PackFault {
         match self {
             Self::Store(error) | Self::Link { source: error, .. } => error.hint(),
             Self::ImageModel { .. } => Some("give the model's `files` in the recipe, or make a bundle".to_owned()),
+            Self::FatModels => Some("name one model, or make a bundle".to_owned()),
             Self::Pack(error) => error.hint(),
         }
     }
@@ -74,7 +81,7 @@ impl Node {
                     &store,
                     ModelSpec {
                         annotations: recipe.annotations.clone(),
-                        ..spec(model)
+                        ..spec(model)?
                     },
                     progress,
                 )?,
@@ -89,8 +96,10 @@ impl Node {
 }
 
 fn module(store: &Store, recipe: &Recipe, module: &ModuleRecipe, progress: &dyn Fn(u64)) -> Result<Packed, PackFault> {
-    if module.form == Form::Image {
-        return image(store, recipe, module, progress);
+    match module.form {
+        Form::Image => return image(store, recipe, module, progress),
+        Form::Fat => return fat(store, recipe, module, progress),
+        Form::Module | Form::Bundle => {}
     }
     let mut links = Vec::new();
     let mut models = Vec::new();
@@ -107,12 +116,9 @@ fn module(store: &Store, recipe: &Recipe, module: &ModuleRecipe, progress: &dyn 
         });
         models.push(descriptor);
     }
-    let capabilities = &module.capabilities;
     let spec = ModuleSpec {
         models: links,
-        capabilities: (*capabilities != Capabilities::default()).then(|| capabilities.clone()),
-        annotations: recipe.annotations.clone(),
-        ..ModuleSpec::from_file(&module.file)?
+        ..module_spec(recipe, module)?
     };
     let packed = pack::pack_module(store, spec)?;
     Ok(if module.form == Form::Bundle {
@@ -137,24 +143,66 @@ fn image(store: &Store, recipe: &Recipe, module: &ModuleRecipe, progress: &dyn F
                 name: linked.name.clone(),
             });
         };
-        files.extend(model.files.iter().map(|file| {
-            let spec = ModelFileSpec::new(file);
-            ModelFileSpec {
-                path: format!("models/{}/{}", linked.name, spec.path),
-                ..spec
-            }
+        files.extend(model.listed()?.into_iter().map(|file| ModelFileSpec {
+            path: format!("models/{}/{}", linked.name, file.path),
+            ..file
         }));
     }
+    let spec = module_spec(recipe, module)?;
     let spec = ImageSpec {
-        module: ModuleSpec {
-            annotations: recipe.annotations.clone(),
-            ..ModuleSpec::from_file(&module.file)?
+        module: match module.models.as_slice() {
+            [only] => naming(only, spec),
+            _ => spec,
         },
         files,
     };
     Ok(Packed {
         kind: "image",
         descriptor: pack::pack_image(store, spec, progress)?,
+    })
+}
+
+/// One manifest: the module, then the files of its model or the layers of one that was packed before.
+fn fat(store: &Store, recipe: &Recipe, module: &ModuleRecipe, progress: &dyn Fn(u64)) -> Result<Packed, PackFault> {
+    let [linked] = module.models.as_slice() else {
+        return Err(PackFault::FatModels);
+    };
+    if linked.optional || linked.encoding.is_some() {
+        return Err(PackFault::FatModels);
+    }
+    let spec = naming(linked, module_spec(recipe, module)?);
+    let layers = match &linked.source {
+        ModelSource::Files(model, _) => pack::model_layers(store, model.listed()?, progress)?,
+        ModelSource::Packed(reference) => {
+            let descriptor = store.resolve(reference).map_err(|source| PackFault::Link {
+                name: linked.name.clone(),
+                source,
+            })?;
+            pack::packed_model_layers(store, &descriptor)?
+        }
+    };
+    Ok(Packed {
+        kind: "fat",
+        descriptor: pack::pack_fat(store, &spec, layers)?,
+    })
+}
+
+/// `spec` with the name of the one model that lies in the same manifest.
+fn naming(model: &LinkedModel, mut spec: ModuleSpec) -> ModuleSpec {
+    if model.name != UNNAMED_MODEL {
+        let key = annotation::MODEL_NAME.to_owned();
+        spec.annotations.insert(key, model.name.clone());
+    }
+    spec
+}
+
+/// The module with everything but its models.
+fn module_spec(recipe: &Recipe, module: &ModuleRecipe) -> Result<ModuleSpec, PackError> {
+    let capabilities = &module.capabilities;
+    Ok(ModuleSpec {
+        capabilities: (*capabilities != Capabilities::default()).then(|| capabilities.clone()),
+        annotations: recipe.annotations.clone(),
+        ..ModuleSpec::from_file(&module.file)?
     })
 }
 
@@ -173,7 +221,7 @@ fn linked_model(
             Ok((descriptor, Some(reference.clone())))
         }
         ModelSource::Files(model, tag) => {
-            let descriptor = pack::pack_model(store, spec(model), progress)?;
+            let descriptor = pack::pack_model(store, spec(model)?, progress)?;
             if let Some(tag) = tag {
                 store.tag(tag, &descriptor)?;
             }
@@ -182,11 +230,11 @@ fn linked_model(
     }
 }
 
-fn spec(model: &ModelRecipe) -> ModelSpec {
-    ModelSpec {
-        files: model.files.iter().map(|file| ModelFileSpec::new(file)).collect(),
+fn spec(model: &ModelRecipe) -> Result<ModelSpec, PackError> {
+    Ok(ModelSpec {
+        files: model.listed()?,
         description: model.description.clone(),
         parameters: model.parameters.clone(),
         ..ModelSpec::default()
-    }
+    })
 }

@@ -1,6 +1,6 @@
 //! [`Recipe`]: what goes into an artifact, from flags or from a `dunlin.toml`; [`pack()`](crate::Node::pack) turns it into one.
 //!
-//! A recipe is read in two stages, as written and then checked; it names files and reads none of them.
+//! A recipe is read in two stages, as written and then checked; it names files and reads none of them, though it can list folders.
 
 mod error;
 mod written;
@@ -14,6 +14,7 @@ use std::{
 use dunlin_models::{
     Reference,
     artifact::{Capabilities, ModelDescription, ModelParameters},
+    pack::{ModelFileSpec, PackError},
 };
 
 pub use error::RecipeError;
@@ -68,6 +69,8 @@ pub enum Form {
     Module,
     /// An index of the module and its models: signed, copied and deployed as one.
     Bundle,
+    /// One manifest with the module and the files of its one model.
+    Fat,
     /// A container image with tar layers, for containerd 1.6 and image volumes; its models are files in it.
     Image,
 }
@@ -97,7 +100,7 @@ pub enum ModelSource {
 /// A model.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModelRecipe {
-    /// Its files, or folders with them.
+    /// Its files, or folders with them: a file goes under its name, those of a folder under their paths in it.
     pub files: Vec<PathBuf>,
     /// Who made what.
     pub description: ModelDescription,
@@ -105,7 +108,46 @@ pub struct ModelRecipe {
     pub parameters: ModelParameters,
 }
 
+impl ModelRecipe {
+    /// The files to pack, folders read. A folder's own recipe is no part of the model.
+    ///
+    /// # Errors
+    /// A folder cannot be read, or holds what cannot be packed.
+    pub fn listed(&self) -> Result<Vec<ModelFileSpec>, PackError> {
+        let mut files = Vec::new();
+        for file in &self.files {
+            if file.is_dir() {
+                let listed = ModelFileSpec::of_folder(file)?;
+                files.extend(listed.into_iter().filter(|file| file.path != RECIPE_FILE));
+            } else {
+                files.push(ModelFileSpec::new(file));
+            }
+        }
+        Ok(files)
+    }
+}
+
 impl Recipe {
+    /// Bytes of the model files that will be packed; what is not there counts nothing.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        let models: Vec<&ModelRecipe> = match &self.content {
+            Content::Model(model) => vec![model],
+            Content::Module(module) => {
+                let sources = module.models.iter().map(|linked| &linked.source);
+                sources
+                    .filter_map(|source| match source {
+                        ModelSource::Files(model, _) => Some(model.as_ref()),
+                        ModelSource::Packed(_) => None,
+                    })
+                    .collect()
+            }
+        };
+        let files = models.iter().flat_map(|model| model.listed().unwrap_or_default());
+        let sizes = files.filter_map(|file| fs_err::metadata(file.source).ok());
+        sizes.fold(0, |total, file| total.saturating_add(file.len()))
+    }
+
     /// Reads the recipe at `path`; with a folder, its `dunlin.toml`. Paths in it are relative to its folder.
     ///
     /// # Errors

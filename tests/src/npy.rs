@@ -118,3 +118,24 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
         .unwrap_or_else(|| panic!("`{before}` is not in {text}"));
     rest.split_once(after).map_or(rest, |(value, _)| value)
 }
+
+/// A one-dimensional `.npy` file of 32-bit floats.
+#[must_use]
+pub fn npy_floats(values: &[f32]) -> Vec<u8> {
+    let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    npy_array("<f4", &format!("({},)", values.len()), &data)
+}
+
+/// A `.npy` file of format 1.0 with these fields, whether or not they make sense.
+///
+/// # Panics
+/// The header is too long for the format.
+#[must_use]
+pub fn npy_array(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(u16::try_from(header.len()).expect("a short header").to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(data);
+    bytes
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::{Machine, RegistryServer, cached};
 
 /// A machine with the key `ours`, and `demo/add:1` (a model), `demo/hello:1` (a module), `demo/app:1` (a bundle of a module
-/// and the model), each signed.
+/// and the model), `demo/fat:1` (both in one manifest), each signed.
 #[derive(Debug)]
 pub struct Publisher {
     machine: Machine,
@@ -15,7 +15,7 @@ pub struct Publisher {
 
 impl Publisher {
     /// The short names of its artifacts.
-    pub const ARTIFACTS: [&str; 3] = ["add", "hello", "app"];
+    pub const ARTIFACTS: [&str; 4] = ["add", "hello", "app", "fat"];
 
     /// The machine, or `None` where guests and fixtures are not built.
     ///
@@ -37,6 +37,15 @@ impl Publisher {
             "--tag",
             "demo/app:1",
             "--bundle",
+            "--model",
+            "add=demo/add:1",
+            &app,
+        ]);
+        run(&[
+            "pack",
+            "--tag",
+            "demo/fat:1",
+            "--fat",
             "--model",
             "add=demo/add:1",
             &app,

@@ -10,10 +10,11 @@ use fs_err as fs;
 use serde_json::Value;
 
 /// Allowed edges between product crates. Tools and tests (xtask, dunlin-tests, dunlin-benches) depend on none of them.
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 11] = [
     ("dunlin-sigstore", &[]),
-    ("dunlin-delta", &[]),
-    ("dunlin-models", &["dunlin-sigstore", "dunlin-delta"]),
+    ("dunlin-weights", &[]),
+    ("dunlin-delta", &["dunlin-weights"]),
+    ("dunlin-models", &["dunlin-sigstore", "dunlin-delta", "dunlin-weights"]),
     ("dunlin-host-gpu", &[]),
     ("dunlin-runtime", &["dunlin-host-gpu"]),
     ("dunlin-node", &["dunlin-runtime", "dunlin-models", "dunlin-host-gpu"]),
@@ -23,7 +24,13 @@ const EDGES: [(&str, &[&str]); 10] = [
     // Fuzzes the parsers of these; nothing depends on it.
     (
         "dunlin-fuzz",
-        &["dunlin-models", "dunlin-delta", "dunlin-sigstore", "dunlin-test-pki"],
+        &[
+            "dunlin-models",
+            "dunlin-delta",
+            "dunlin-weights",
+            "dunlin-sigstore",
+            "dunlin-test-pki",
+        ],
     ),
 ];
 

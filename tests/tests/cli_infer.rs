@@ -1,27 +1,9 @@
 //! `dunlin infer`: what does not fit is refused with a message that names it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-use dunlin_tests::{Machine, Npy, Output, cached};
+use dunlin_tests::{Machine, Npy, Output, cached, npy_array as array, npy_floats as npy};
 
 const MODEL: i32 = 9;
-
-/// A one-dimensional `.npy` file of 32-bit floats.
-fn npy(values: &[f32]) -> Vec<u8> {
-    array(
-        "<f4",
-        &format!("({},)", values.len()),
-        &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>(),
-    )
-}
-
-fn array(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(data);
-    bytes
-}
 
 fn infer(machine: &Machine, arguments: &[&str]) -> Option<Output> {
     let model = cached("fixtures/add/model.onnx")?;

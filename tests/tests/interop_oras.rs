@@ -49,6 +49,7 @@ fn oras_pulls_every_form_that_we_push() {
         assert!(bundle.contains(&model), "{kind:?}");
         let names: Vec<&str> = bundle.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["model.onnx", "nn_add.wasm"], "{kind:?}");
+        assert_eq!(pull("fat"), bundle, "{kind:?}");
     }
 }
 

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use clap::Args;
 use dunlin_node::{
     OpenOptions, Target,
-    inspect::{DocumentView, Inspection, ModelView, ModuleView},
+    inspect::{DocumentView, Inspection, ModelView, ModuleView, WeightsView},
 };
+use serde_json::Value;
 
 use super::Site;
 use crate::{
@@ -27,14 +28,14 @@ pub(crate) struct InspectArgs {
     admit: AdmitArgs,
 }
 
-pub(crate) async fn run(global: &GlobalArgs, arguments: &InspectArgs) -> Result<(), Failure> {
+pub(crate) fn run(global: &GlobalArgs, arguments: &InspectArgs) -> Result<(), Failure> {
     let site = Site::open(global, &arguments.admit.trust, &RegistryArgs::default())?;
     let engines = site.engines(&arguments.engine)?;
     let target = Target::parse(&arguments.target)?;
     let options = OpenOptions {
         allow_unsigned: arguments.admit.allow_unsigned,
     };
-    let inspection = site.node.inspect(&target, options, &engines).await?;
+    let inspection = site.node.inspect(&target, options, &engines)?;
     output::result(global.output, &inspection, text)?;
     Ok(())
 }
@@ -65,7 +66,8 @@ fn text(inspection: &Inspection) -> String {
 }
 
 fn line(text: &mut String, depth: usize, content: &str) {
-    // Writing to a String does not fail.
+    // What artifacts say must not steer the terminal. Writing to a String does not fail.
+    let content = output::printable(content);
     let _ = writeln!(text, "{:1$}{content}", "", depth * 2);
 }
 
@@ -96,9 +98,68 @@ fn write_module(text: &mut String, module: &ModuleView) {
     line(text, 2, &format!("asks for {}", module.capabilities));
 }
 
+/// What the config says, field by field as ModelPack calls them.
+fn described(model: &ModelView) -> Vec<(String, String)> {
+    let descriptor = model.descriptor.as_ref().map(serde_json::to_value);
+    let config = model.config.as_ref().map(serde_json::to_value);
+    let objects = [descriptor, config].into_iter().flatten().flatten();
+    objects.flat_map(|object| fields("", &object)).collect()
+}
+
+/// The values of an object, those of lists joined and those of objects within it named by both names.
+fn fields(prefix: &str, object: &Value) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (key, value) in object.as_object().into_iter().flatten() {
+        let name = format!("{prefix}{key}");
+        match value {
+            Value::Object(_) => found.extend(fields(&format!("{name}."), value)),
+            Value::Array(list) => {
+                let texts: Vec<_> = list.iter().map(plain).collect();
+                found.push((name, texts.join(", ")));
+            }
+            // The format is shown already: of the weights, which may be another.
+            _ if name == "format" => {}
+            value => found.push((name, plain(value))),
+        }
+    }
+    found
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn write_weights(text: &mut String, weights: &WeightsView) {
+    let elements: Vec<_> = weights
+        .elements
+        .iter()
+        .map(|(element, count)| format!("{count} {element}"))
+        .collect();
+    line(
+        text,
+        2,
+        &format!(
+            "weights: {} tensors, {} parameters ({})",
+            weights.tensors,
+            weights.parameters,
+            elements.join(", ")
+        ),
+    );
+    for (key, value) in &weights.properties {
+        line(text, 3, &format!("{key}: {value}"));
+    }
+}
+
 fn write_model(text: &mut String, model: &ModelView) {
     let engine = model.engine.unwrap_or("no engine");
     line(text, 1, &format!("model {}: {engine} ({})", model.name, model.reason));
+    line(text, 2, &format!("format: {}", model.format));
+    for (field, value) in described(model) {
+        line(text, 2, &format!("{field}: {value}"));
+    }
+    if let Some(weights) = &model.weights {
+        write_weights(text, weights);
+    }
     for candidate in &model.candidates {
         match &candidate.refusal {
             Some(refusal) => line(text, 2, &format!("{} refuses: {refusal}", candidate.engine)),

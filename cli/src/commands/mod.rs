@@ -4,6 +4,7 @@ pub(crate) mod attest;
 pub(crate) mod build;
 pub(crate) mod completions;
 pub(crate) mod copy;
+mod description;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod fsck;
@@ -46,7 +47,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Sign(arguments) => sign::run(global, &arguments).await?,
         Command::Attest(arguments) => attest::run(global, &arguments).await?,
         Command::Verify(arguments) => verify::run(global, &arguments).await?,
-        Command::Inspect(arguments) => inspect::run(global, &arguments).await?,
+        Command::Inspect(arguments) => inspect::run(global, &arguments)?,
         Command::Ls(arguments) => ls::run(global, &arguments)?,
         Command::Tag(arguments) => tag::run(global, &arguments)?,
         Command::Rm(arguments) => rm::run(global, &arguments)?,

@@ -1,18 +1,19 @@
 //! `dunlin pack`: files into an OCI artifact in the store.
 //!
-//! The options are a recipe too, the same that a `dunlin.toml` holds. A `.wasm` file makes a module artifact, everything else a model artifact; with `--bundle`, an index links the module with
-//! its models under one digest, which is what one signs and deploys.
+//! The options are a recipe too, the same that a `dunlin.toml` holds. A `.wasm` file makes a module artifact, everything else
+//! a model artifact; with `--bundle`, an index links the module with its models under one digest, which is what one signs
+//! and deploys; with `--fat`, one manifest holds both.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use dunlin_models::{Reference, artifact::Capabilities};
 use dunlin_node::recipe::{Content, Form, LinkedModel, ModelRecipe, ModelSource, ModuleRecipe, RECIPE_FILE, Recipe};
-use fs_err as fs;
 use serde::Serialize;
 
 use super::{
     Site,
+    description::DescriptionArgs,
     sandbox::{pair, size},
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
 /// Arguments of `dunlin pack`.
 #[derive(Debug, Args)]
 pub(crate) struct PackArgs {
-    /// One .wasm file, the files of one model, or a recipe: a .toml file, or a folder with a dunlin.toml
+    /// One .wasm file, the files or the folder of one model, or a recipe: a .toml file, or a folder with a dunlin.toml
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Name of the artifact in the store (default: the recipe's)
@@ -39,8 +40,11 @@ pub(crate) struct PackArgs {
     /// Make a bundle of the module and its models; the tag names the bundle
     #[arg(long, requires = "models", help_heading = "Module")]
     bundle: bool,
+    /// Make one manifest of the module and its one model: files named beside the .wasm file, or --model NAME=REF
+    #[arg(long, conflicts_with = "bundle", help_heading = "Module")]
+    fat: bool,
     /// Make a container image with tar layers instead of an artifact: for containerd 1.6
-    #[arg(long, conflicts_with_all = ["bundle", "models"], help_heading = "Module")]
+    #[arg(long, conflicts_with_all = ["bundle", "fat", "models"], help_heading = "Module")]
     image: bool,
     /// Memory that the module asks for (bytes, or with K, M, G)
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Module")]
@@ -51,12 +55,15 @@ pub(crate) struct PackArgs {
     /// A host that the module asks to send requests to
     #[arg(long = "allow-host", value_name = "HOST", help_heading = "Module")]
     hosts: Vec<String>,
+    #[command(flatten)]
+    description: DescriptionArgs,
 }
 
 impl PackArgs {
-    /// Whether there are options that a recipe has fields for.
-    fn is_more_than_a_recipe(&self) -> bool {
+    /// Whether there are options about a module.
+    fn is_about_a_module(&self) -> bool {
         self.bundle
+            || self.fat
             || self.image
             || !self.models.is_empty()
             || self.memory.is_some()
@@ -84,7 +91,7 @@ pub(crate) fn pack(global: &GlobalArgs, site: &Site, recipe: &Recipe) -> Result<
             "name the artifact: --tag REF, or `tag` in the recipe".to_owned(),
         ));
     };
-    let bar = progress::bar(global, "packing", total(recipe));
+    let bar = progress::bar(global, "packing", recipe.size_bytes());
     let packed = site.node.pack(recipe, &|bytes| bar.inc(bytes))?;
     bar.finish_and_clear();
     let report = Report {
@@ -106,9 +113,9 @@ fn recipe(arguments: &PackArgs) -> Result<Recipe, Failure> {
     if let [file] = arguments.files.as_slice()
         && (is_recipe(file) || file.join(RECIPE_FILE).is_file())
     {
-        if arguments.is_more_than_a_recipe() {
+        if arguments.is_about_a_module() || !arguments.description.is_empty() {
             return Err(Failure::usage(
-                "a recipe says what the module needs; only --tag and --annotation go with it".to_owned(),
+                "a recipe says what it packs; only --tag and --annotation go with it".to_owned(),
             ));
         }
         let mut recipe = Recipe::read(file)?;
@@ -120,9 +127,13 @@ fn recipe(arguments: &PackArgs) -> Result<Recipe, Failure> {
     let content = match (wasm.as_slice(), arguments.files.len()) {
         ([], _) => Content::Model(Box::new(model(arguments)?)),
         ([file], 1) => Content::Module(Box::new(module(arguments, file)?)),
+        ([file], _) if arguments.fat && arguments.models.is_empty() => {
+            Content::Module(Box::new(fat_module(arguments, file)?))
+        }
         _ => {
             return Err(Failure::usage(
-                "pack one .wasm file alone; pack its models on their own and name them with --model".to_owned(),
+                "pack one .wasm file alone; pack its models on their own and name them with --model, or use --fat"
+                    .to_owned(),
             ));
         }
     };
@@ -134,18 +145,43 @@ fn recipe(arguments: &PackArgs) -> Result<Recipe, Failure> {
 }
 
 fn model(arguments: &PackArgs) -> Result<ModelRecipe, Failure> {
-    if arguments.is_more_than_a_recipe() {
+    if arguments.is_about_a_module() {
         return Err(Failure::usage(
-            "--model, --bundle, --memory, --allow-host and --instance-reuse go with a .wasm file".to_owned(),
+            "--model, --bundle, --fat, --memory, --allow-host and --instance-reuse go with a .wasm file".to_owned(),
         ));
     }
     Ok(ModelRecipe {
         files: arguments.files.clone(),
-        ..ModelRecipe::default()
+        description: arguments.description.description(),
+        parameters: arguments.description.parameters(),
     })
 }
 
+/// A module with the files of its model beside it on the command line.
+fn fat_module(arguments: &PackArgs, file: &Path) -> Result<ModuleRecipe, Failure> {
+    let files = arguments.files.iter().filter(|other| *other != file);
+    let mut recipe = module(arguments, file)?;
+    recipe.models.push(LinkedModel {
+        name: "default".to_owned(),
+        source: ModelSource::Files(
+            Box::new(ModelRecipe {
+                files: files.cloned().collect(),
+                ..ModelRecipe::default()
+            }),
+            None,
+        ),
+        encoding: None,
+        optional: false,
+    });
+    Ok(recipe)
+}
+
 fn module(arguments: &PackArgs, file: &Path) -> Result<ModuleRecipe, Failure> {
+    if !arguments.description.is_empty() {
+        return Err(Failure::usage(
+            "options of models do not go with a .wasm file: describe the model when you pack it".to_owned(),
+        ));
+    }
     let mut models = Vec::new();
     for (name, reference) in &arguments.models {
         models.push(LinkedModel {
@@ -166,33 +202,13 @@ fn module(arguments: &PackArgs, file: &Path) -> Result<ModuleRecipe, Failure> {
             ..Capabilities::default()
         },
         models,
-        form: match (arguments.bundle, arguments.image) {
-            (true, _) => Form::Bundle,
-            (_, true) => Form::Image,
+        form: match (arguments.bundle, arguments.fat, arguments.image) {
+            (true, ..) => Form::Bundle,
+            (_, true, _) => Form::Fat,
+            (.., true) => Form::Image,
             _ => Form::Module,
         },
     })
-}
-
-/// Bytes of the model files that will be packed; folders and files that are not there count nothing.
-fn total(recipe: &Recipe) -> u64 {
-    let models: Vec<&ModelRecipe> = match &recipe.content {
-        Content::Model(model) => vec![model],
-        Content::Module(module) => module
-            .models
-            .iter()
-            .filter_map(|linked| match &linked.source {
-                ModelSource::Files(model, _) => Some(model.as_ref()),
-                ModelSource::Packed(_) => None,
-            })
-            .collect(),
-    };
-    models
-        .iter()
-        .flat_map(|model| &model.files)
-        .filter_map(|file| fs::metadata(file).ok())
-        .filter(std::fs::Metadata::is_file)
-        .fold(0, |total, file| total.saturating_add(file.len()))
 }
 
 fn has_extension(path: &Path, wanted: &str) -> bool {

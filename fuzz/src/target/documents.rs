@@ -6,6 +6,7 @@ use dunlin_models::{
     artifact::{Capabilities, ModelConfig, ModelLink, WasmConfig},
     manifest::{Document, Index, Manifest},
     media_type,
+    pack::metadata::{Said, read_model_card, read_transformers_config},
 };
 
 use super::{Prepared, Target};
@@ -45,6 +46,11 @@ pub(super) fn targets() -> Vec<Target> {
             documents,
         ),
         target("config", "configs of models and modules", configs),
+        target(
+            "model-card",
+            "what hubs keep beside weights: config.json, README.md",
+            cards,
+        ),
     ]
 }
 
@@ -80,6 +86,27 @@ fn documents() -> Result<Prepared> {
         let again = Document::parse(&written.expect("a document is JSON")).expect("what was parsed is written");
         assert_eq!(again, document);
         true
+    }))
+}
+
+fn cards() -> Result<Prepared> {
+    let config = br#"{"architectures":["LlamaForCausalLM"],"model_type":"llama","dtype":"float16","quantization_config":{"quant_method":"awq"}}"#;
+    let card =
+        b"---\nlicense: mit\nlanguage:\n- en\n- de\npipeline_tag: image-to-text\ntags: [a, {b: c}]\n---\n# Name\n";
+    Ok(Prepared::new(vec![config.to_vec(), card.to_vec()], |input| {
+        let Ok(text) = std::str::from_utf8(input) else {
+            return false;
+        };
+        let card = read_model_card(text);
+        let config = read_transformers_config(text);
+        for said in [&card.clone().unwrap_or_default(), &config] {
+            let faults = [said.description.faults(), said.parameters.faults()].concat();
+            assert!(
+                faults.is_empty(),
+                "what is read is not as ModelPack wants it: {faults:?}"
+            );
+        }
+        card.is_some() || config != Said::default()
     }))
 }
 

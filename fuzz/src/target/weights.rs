@@ -1,10 +1,14 @@
 //! Headers of model files: detection by content, and the layouts by which deltas pair tensors.
 
-use std::{io::Cursor, num::NonZeroUsize};
+use std::num::NonZeroUsize;
 
 use anyhow::Result;
 use dunlin_delta::{DecodeOptions, Delta, EncodeOptions, encode};
-use dunlin_models::format::{Content, detect};
+use dunlin_models::{
+    format::{Content, detect},
+    pack::metadata::read_header,
+};
+use dunlin_weights::{Format, Summary};
 
 use super::{Prepared, Target};
 
@@ -21,6 +25,15 @@ const WORDS: &[&str] = &[
     "\x4a\x04",
 ];
 
+/// A TensorFlow Lite file of an int8 tensor of 6 by 10.
+const TFLITE: &[u8] =
+    b"\x18\0\0\0TFL3\x0e\0\x18\0\x04\0\0\0\x0c\0\x10\0\x14\0\0\0\x10\0\0\0\x03\0\0\0\0\0\0\0\x84\0\0\0\x08\
+    \0\0\0\x10\0\0\0\x07\0\0\0by hand\0\x02\0\0\0\x10\0\0\0\x1c\0\0\0\x06\0\x08\0\0\0\0\0\x08\0\0\0\0\0\
+    \0\0\x06\0\x08\0\x04\0\0\0\x08\0\0\0\x04\0\0\0<\0\0\0xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\
+    xxxxxxxxxxxxx\x01\0\0\0\x0c\0\0\0\x06\0\x08\0\x04\0\0\0\x08\0\0\0\x04\0\0\0\x01\0\0\0\x10\0\0\0\x0c\
+    \0\x14\0\x04\0\x08\0\x0c\0\x10\0\x0c\0\0\0\x10\0\0\0\x09\0\0\0\x01\0\0\0\x10\0\0\0\x02\0\0\0\x06\0\0\
+    \0\x0a\0\0\0\x01\0\0\0w\0\0\0";
+
 pub(super) fn targets() -> Vec<Target> {
     vec![
         Target {
@@ -29,6 +42,13 @@ pub(super) fn targets() -> Vec<Target> {
             words: WORDS,
             is_fenced: false,
             prepare: format,
+        },
+        Target {
+            name: "header",
+            about: "headers of GGUF, safetensors, ONNX and TFLite files, and what they say of the model",
+            words: WORDS,
+            is_fenced: false,
+            prepare: header,
         },
         Target {
             name: "delta-layout",
@@ -92,8 +112,29 @@ fn format() -> Result<Prepared> {
     seeds.push(b"\0asm\x01\0\0\0".to_vec());
     seeds.push(b"\0asm\x0d\0\x01\0".to_vec());
     Ok(Prepared::new(seeds, |input| {
-        let content = detect(Cursor::new(input), input.len() as u64).expect("reading memory does not fail");
+        let content = detect(&input).expect("reading memory does not fail");
         content != Content::Unknown
+    }))
+}
+
+fn header() -> Result<Prepared> {
+    let mut seeds = files(7);
+    seeds.push(TFLITE.to_vec());
+    Ok(Prepared::new(seeds, |input| {
+        let mut is_read = false;
+        for format in Format::ALL {
+            if let Ok(mut summary) = Summary::read(format, &input) {
+                is_read = true;
+                summary.add(summary.clone());
+                let said = read_header(&summary);
+                let faults = [said.description.faults(), said.parameters.faults()].concat();
+                assert!(
+                    faults.is_empty(),
+                    "what is read is not as ModelPack wants it: {faults:?}"
+                );
+            }
+        }
+        is_read
     }))
 }
 

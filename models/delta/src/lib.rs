@@ -53,7 +53,6 @@ mod noise;
 
 mod error;
 mod identity;
-mod read_at;
 
 mod frame;
 mod header;
@@ -75,13 +74,13 @@ mod chunks;
 
 pub use chunks::{Chunk, ChunkError, ChunkManifest, Segment, SegmentSource, plan};
 pub use decode::{DecodeOptions, Delta};
+pub use dunlin_weights::{FileAt, ReadAt};
 pub use encode::{EncodeOptions, Stats, encode};
 pub use error::{DecodeError, EncodeError};
 pub use frame::FrameFault;
 pub use gear::ChunkSize;
 pub use header::Header;
 pub use identity::Identity;
-pub use read_at::{FileAt, ReadAt};
 
 /// Media type of a delta.
 pub const DELTA_MEDIA_TYPE: &str = "application/vnd.dunlin.delta.v1";

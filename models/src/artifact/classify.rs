@@ -1,7 +1,5 @@
 //! What each layer of a manifest is: by its media type, else by the extension of its title, else by its content.
 
-use std::io::Cursor;
-
 use super::FileKind;
 use crate::annotation;
 use crate::descriptor::Descriptor;
@@ -51,7 +49,7 @@ pub(super) fn classify(store: &Store, layer: &Verified<Descriptor>) -> Result<Ro
         return Ok(role);
     }
     let blob = store.open_blob(layer)?;
-    let content = format::detect(Cursor::new(&blob), layer.size).map_err(StoreError::io("classify layer"))?;
+    let content = format::detect(&blob.as_ref()).map_err(StoreError::io("classify layer"))?;
     Ok(match content {
         Content::Module | Content::Component => Role::Module,
         Content::Weights(format) => Role::File(FileKind::Weight, Some(format)),

@@ -48,6 +48,24 @@ impl ModelLink {
         Ok(links)
     }
 
+    /// The link to the model that lies in `manifest` together with its module. A list cannot name it: `digest`, the
+    /// manifest's own, is not known before the list is.
+    ///
+    /// # Errors
+    /// When the annotation that names it is not usable as a name.
+    pub(crate) fn inside(manifest: &Manifest, digest: Digest) -> Result<Self, ArtifactError> {
+        let name = manifest.annotations.get(annotation::MODEL_NAME).map(String::as_str);
+        let link = Self {
+            name: name.unwrap_or("default").to_owned(),
+            digest,
+            reference: None,
+            encoding: None,
+            optional: false,
+        };
+        Self::check(std::slice::from_ref(&link))?;
+        Ok(link)
+    }
+
     /// Checks the rules for a whole list.
     pub(crate) fn check(links: &[Self]) -> Result<(), ArtifactError> {
         if links.len() > MAX_LINKS {

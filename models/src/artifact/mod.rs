@@ -9,6 +9,7 @@ mod error;
 mod image;
 mod link;
 mod model;
+mod model_config;
 mod module;
 mod packed;
 
@@ -18,8 +19,10 @@ pub use bundle::{BundleArtifact, open_linked};
 pub use error::ArtifactError;
 pub use image::{ImageConfig, ImageRootFs, ImageStart};
 pub use link::{Capabilities, Dir, ModelLink};
-pub(crate) use model::is_safe;
-pub use model::{FileKind, ModelArtifact, ModelConfig, ModelDescription, ModelFile, ModelFs, ModelParameters};
+pub use model::{FileKind, ModelArtifact, ModelFile};
+pub(crate) use model::{is_safe, model_of};
+pub use model_config::{ModelCapabilities, ModelConfig, ModelDescription, ModelFs, ModelParameters};
+pub(crate) use model_config::{is_language, param_size};
 pub use module::{ModuleArtifact, WasmComponent, WasmConfig, WasmOs};
 
 use classify::Role;
@@ -120,8 +123,7 @@ impl Opener<'_> {
         }
     }
 
-    /// A module and the files of one model in one manifest. Without a list of links the model is called `default`: its
-    /// digest is the manifest's own, so the verdict covers it.
+    /// A module and the files of one model in one manifest, whose digest is the model's too: the verdict covers it.
     fn fat(
         &self,
         manifest: Verified<Manifest>,
@@ -130,13 +132,9 @@ impl Opener<'_> {
     ) -> Result<BundleArtifact, ArtifactError> {
         let mut module = self.module(manifest.clone(), layer)?;
         if module.models.is_empty() {
-            module.models.push(ModelLink {
-                name: "default".to_owned(),
-                digest: self.descriptor.digest,
-                reference: None,
-                encoding: None,
-                optional: false,
-            });
+            module
+                .models
+                .push(ModelLink::inside(&manifest, self.descriptor.digest)?);
         }
         let model = self.model(manifest, files)?;
         Ok(BundleArtifact {

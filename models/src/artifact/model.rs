@@ -3,16 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
-use serde::{Deserialize, Serialize};
-
 use super::classify::{self, Role};
-use super::{ArtifactError, Opener};
+use super::{ArtifactError, ModelConfig, Opener};
 use crate::annotation;
-use crate::descriptor::{Descriptor, null_as_default};
-use crate::digest::Digest;
-use crate::format::ModelFormat;
+use crate::descriptor::Descriptor;
+use crate::format::{ModelFormat, Summary};
 use crate::manifest::Manifest;
 use crate::media_type;
+use crate::store::{Store, StoreError};
 use crate::verify::Verified;
 
 /// A model: its files, each a blob that is used as it lies.
@@ -34,6 +32,35 @@ impl ModelArtifact {
     /// The files that are weights.
     pub fn weights(&self) -> impl Iterator<Item = &ModelFile> {
         self.files.iter().filter(|file| file.kind == FileKind::Weight)
+    }
+
+    /// What the headers of the weights say. The weights are hashed first. `None` for formats whose headers are not read, for
+    /// malformed ones, and when there are weights of several models: only shards of one have common numbers.
+    ///
+    /// # Errors
+    /// When the store cannot give the weights.
+    pub fn summary(&self, store: &Store) -> Result<Option<Summary>, StoreError> {
+        let weights: Vec<_> = match self.weights().collect::<Vec<_>>().as_slice() {
+            [only] => vec![*only],
+            several => {
+                let of_format =
+                    |file: &&&ModelFile| classify::format_of_path(&file.path).as_ref() == Some(&self.format);
+                several.iter().filter(of_format).copied().collect()
+            }
+        };
+        let models: BTreeSet<_> = weights.iter().map(|file| model_of(&file.path)).collect();
+        if models.len() != 1 {
+            return Ok(None);
+        }
+        let mut whole: Option<Summary> = None;
+        for file in weights {
+            let blob = store.open_blob(&file.blob)?;
+            let Some(Ok(shard)) = self.format.summary(&blob.as_ref()) else {
+                return Ok(None);
+            };
+            whole.get_or_insert_default().add(shard);
+        }
+        Ok(whole)
     }
 }
 
@@ -89,80 +116,6 @@ impl FileKind {
         };
         format!("{}{name}.v1.raw", media_type::MODEL_PREFIX)
     }
-}
-
-/// A ModelPack config (model-spec, "Model Config"), as far as this crate uses it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelConfig {
-    /// Who made what.
-    #[serde(default)]
-    pub descriptor: ModelDescription,
-    /// How it is built.
-    #[serde(default)]
-    pub config: ModelParameters,
-    /// What it consists of.
-    #[serde(default)]
-    pub modelfs: ModelFs,
-}
-
-/// `descriptor` of a ModelPack config.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ModelDescription {
-    /// When the model was made, RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<String>,
-    /// Who made it.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
-    pub authors: Vec<String>,
-    /// Model family.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub family: Option<String>,
-    /// Name of the model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Version of the model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// What it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// SPDX licence expressions.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
-    pub licenses: Vec<String>,
-}
-
-/// `config` of a ModelPack config.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ModelParameters {
-    /// Architecture, as `transformer` or `cnn`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub architecture: Option<String>,
-    /// Format of the weights.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub format: Option<String>,
-    /// Number of parameters, as `8b`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub param_size: Option<String>,
-    /// Element type, as `bf16`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub precision: Option<String>,
-    /// Quantisation, as `q4_k_m`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quantization: Option<String>,
-}
-
-/// `modelfs` of a ModelPack config.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ModelFs {
-    /// Always `layers`.
-    #[serde(default, rename = "type")]
-    pub kind: String,
-    /// Digests of the uncompressed layers, in order.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub diff_ids: Vec<Digest>,
 }
 
 impl Opener<'_> {
@@ -242,6 +195,20 @@ fn file_path(layer: &Descriptor, taken: &BTreeSet<String>) -> String {
     }
 }
 
+/// The path of weights without what numbers a shard, and the number of shards: `model-00001-of-00003.safetensors` is one of
+/// `model`.
+pub(crate) fn model_of(path: &str) -> (&str, &str) {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let shard = path
+        .rsplit_once('.')
+        .and_then(|(stem, _)| stem.rsplit_once("-of-"))
+        .and_then(|(rest, count)| Some((rest.rsplit_once('-')?, count)));
+    match shard {
+        Some(((model, number), count)) if is_number(number) && is_number(count) => (model, count),
+        _ => (path, ""),
+    }
+}
+
 /// Whether a path stays inside the folder that it is relative to, on any system.
 pub(crate) fn is_safe(path: &str) -> bool {
     let normal = |component| matches!(component, Component::Normal(_));
@@ -252,4 +219,19 @@ pub(crate) fn is_safe(path: &str) -> bool {
             .split('/')
             .all(|part| !part.is_empty() && part != "." && part != "..")
         && Path::new(path).components().all(normal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_belong_to_one_model() {
+        let first = model_of("a/model-00001-of-00002.safetensors");
+        assert_eq!(first, model_of("a/model-00002-of-00002.safetensors"));
+        assert_ne!(first, model_of("b/model-00001-of-00002.safetensors"));
+        assert_ne!(first, model_of("a/model-00001-of-00003.safetensors"));
+        assert_eq!(model_of("one-of-a-kind.gguf"), ("one-of-a-kind.gguf", ""));
+        assert_eq!(model_of("no-extension"), ("no-extension", ""));
+    }
 }

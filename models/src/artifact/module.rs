@@ -1,7 +1,6 @@
 //! Module artifacts: the CNCF Wasm OCI artifact, and the module of fat and plain artifacts in the same terms.
 
 use std::fmt;
-use std::io::Cursor;
 
 use serde::{Deserialize, Serialize};
 
@@ -145,7 +144,7 @@ impl Opener<'_> {
     pub(super) fn detected_os(&self, module: &Verified<Descriptor>) -> Result<WasmOs, ArtifactError> {
         let failed = ArtifactError::store(self.descriptor.digest);
         let blob = self.store.open_blob(module).map_err(&failed)?;
-        let content = format::detect(Cursor::new(&blob), module.size).map_err(StoreError::io("classify module"));
+        let content = format::detect(&blob.as_ref()).map_err(StoreError::io("classify module"));
         match content.map_err(&failed)? {
             Content::Module => Ok(WasmOs::Wasip1),
             Content::Component => Ok(WasmOs::Wasip2),

@@ -74,6 +74,62 @@ pub enum PackError {
         /// The file.
         file: PathBuf,
     },
+    /// Something else than a file, or a link to it.
+    #[error("{} is neither a file nor a folder of files", path.display())]
+    NotAFile {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A link that leaves the model's folder.
+    #[error("{} leads out of its folder, to {}", file.display(), place.display())]
+    Outside {
+        /// The link.
+        file: PathBuf,
+        /// Where it leads.
+        place: PathBuf,
+    },
+    /// More files than a manifest lists.
+    #[error("the model has more than {limit} files")]
+    TooManyFiles {
+        /// Most files of a model.
+        limit: usize,
+    },
+    /// Folders within folders.
+    #[error("{} lies more than {limit} folders deep", folder.display())]
+    TooDeep {
+        /// The folder.
+        folder: PathBuf,
+        /// Most levels of a model's folder.
+        limit: usize,
+    },
+    /// An ONNX model with tensors in a place outside its folder.
+    #[error("{} keeps tensors in {location:?}, which is no file in its folder", model.display())]
+    ExternalPath {
+        /// The model.
+        model: PathBuf,
+        /// The place, as the model names it.
+        location: String,
+    },
+    /// An ONNX model without the file that its tensors are in.
+    #[error("{} keeps tensors in {}, which is not there", model.display(), file.display())]
+    ExternalMissing {
+        /// The model.
+        model: PathBuf,
+        /// The file.
+        file: PathBuf,
+    },
+    /// A description that ModelPack does not allow.
+    #[error("the model's description is not valid: {}", faults.join("; "))]
+    Metadata {
+        /// One line for each field.
+        faults: Vec<String>,
+    },
+    /// A fat artifact whose module lists models.
+    #[error("the module lists the model {name:?} by digest, but a fat artifact has its one inside")]
+    FatLink {
+        /// The name that the module opens.
+        name: String,
+    },
     /// A bundle part that is not what it should be.
     #[error("{digest} is not {expected}")]
     WrongPart {
@@ -114,9 +170,16 @@ impl PackError {
                 Some("pack the .wasm it was made from; nodes compile for themselves".to_owned())
             }
             Self::NotWasm { .. } => Some("pack the output of a wasm32-wasip1 or wasm32-wasip2 build".to_owned()),
-            Self::NoWeights => Some("add an .onnx, .gguf or .safetensors file".to_owned()),
+            Self::NoWeights => Some("add an .onnx, .gguf, .safetensors or .tflite file".to_owned()),
             Self::Path { .. } => Some("use a relative path without '..', once".to_owned()),
             Self::UnknownFile { .. } => Some("say what it is: weight, config, doc, code or dataset".to_owned()),
+            Self::Outside { .. } => Some("copy the file there, or name it by itself".to_owned()),
+            Self::TooManyFiles { .. } | Self::TooDeep { .. } => {
+                Some("pack the folder that has the model's files, or name these".to_owned())
+            }
+            Self::ExternalPath { .. } => Some("save the model again, with its tensors in a file beside it".to_owned()),
+            Self::ExternalMissing { .. } => Some("put the file beside the model".to_owned()),
+            Self::FatLink { .. } => Some("make a bundle of a module with several models".to_owned()),
             Self::MissingModel { .. } => Some("add the model to the bundle, or link it as optional".to_owned()),
             _ => None,
         }

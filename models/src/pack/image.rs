@@ -4,9 +4,8 @@
 use std::io::{Read as _, Seek as _, SeekFrom};
 
 use super::{ModelFileSpec, ModuleSpec, PackError, encode, put_manifest};
-use crate::artifact::{ImageConfig, ImageRootFs, ImageStart, is_safe};
+use crate::artifact::{ImageConfig, ImageRootFs, ImageStart, ModelLink, is_safe};
 use crate::descriptor::Descriptor;
-use crate::format::{self, Content};
 use crate::manifest::Manifest;
 use crate::media_type;
 use crate::store::archive::tape::{file_header, padding};
@@ -30,27 +29,18 @@ pub struct ImageSpec {
 ///
 /// # Errors
 /// When the binary is not WebAssembly, a path is unsafe or used twice, a file cannot be read, or the store fails.
-pub fn pack_image(store: &Store, spec: ImageSpec, progress: &dyn Fn(u64)) -> Result<Descriptor, PackError> {
-    let ImageSpec { module, files } = spec;
-    let title = if module.title.is_empty() {
-        "app.wasm"
-    } else {
-        &module.title
-    };
-    if !is_safe(title) {
-        return Err(PackError::Path { path: title.to_owned() });
+pub fn pack_image(store: &Store, mut spec: ImageSpec, progress: &dyn Fn(u64)) -> Result<Descriptor, PackError> {
+    spec.complete()?;
+    let ImageSpec { mut module, files } = spec;
+    if module.title.is_empty() {
+        "app.wasm".clone_into(&mut module.title);
     }
+    let title = module.title.clone();
+    if !is_safe(&title) {
+        return Err(PackError::Path { path: title });
+    }
+    let (os, _) = super::module::check(&module)?;
     let size = u64::try_from(module.wasm.len()).unwrap_or(u64::MAX);
-    let title = title.to_owned();
-    match format::detect(std::io::Cursor::new(&module.wasm), size).map_err(PackError::Read)? {
-        Content::Module | Content::Component => {}
-        Content::Native => return Err(PackError::Precompiled { title }),
-        _ => return Err(PackError::NotWasm { title }),
-    }
-    let (os, _) = match super::component::inspect(&module.wasm) {
-        Ok(found) => found,
-        Err(source) => return Err(PackError::InvalidWasm { title, source }),
-    };
     let mut layers = vec![layer(store, &title, size, &mut module.wasm.as_slice(), progress)?];
     let mut paths = vec![title.clone()];
     for file in files {
@@ -79,6 +69,7 @@ pub fn pack_image(store: &Store, spec: ImageSpec, progress: &dyn Fn(u64)) -> Res
     let config = store.put_bytes(media_type::IMAGE_CONFIG, &encode("image config", &config)?)?;
     let mut manifest = Manifest::new(config, layers);
     super::module::annotate(&mut manifest, &module)?;
+    ModelLink::inside(&manifest, manifest.config.digest).map_err(|source| PackError::Links(Box::new(source)))?;
     put_manifest(store, &manifest)
 }
 

@@ -3,19 +3,28 @@
 //! Equal input gives equal digests, bit for bit: no clock, no host name, no order of a hash map. Precompiled code is
 //! never packed.
 
-mod bundle;
-mod component;
 mod error;
-mod image;
-mod model;
+
+mod component;
 mod module;
+
+mod external;
+mod folder;
+pub mod metadata;
+mod model;
+mod recognise;
+
+mod bundle;
+mod fat;
+mod image;
 
 use serde::Serialize;
 
 pub use bundle::pack_bundle;
 pub use error::PackError;
+pub use fat::pack_fat;
 pub use image::{ImageSpec, pack_image};
-pub use model::{ModelFileSpec, ModelSpec, pack_model};
+pub use model::{ModelFileSpec, ModelSpec, model_layers, pack_model, packed_model_layers};
 pub use module::{ModuleSpec, pack_module};
 
 use crate::descriptor::Descriptor;

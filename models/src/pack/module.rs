@@ -1,11 +1,11 @@
 //! Packing modules: the CNCF Wasm OCI artifact, version 0, with one layer.
 
-use std::io::{Cursor, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 
 use super::{PackError, component, encode, put_manifest};
 use crate::annotation;
-use crate::artifact::{Capabilities, ModelLink, WasmConfig};
+use crate::artifact::{Capabilities, ModelLink, WasmComponent, WasmConfig, WasmOs};
 use crate::descriptor::{Annotations, Descriptor};
 use crate::format::{self, Content};
 use crate::manifest::Manifest;
@@ -71,35 +71,51 @@ impl ModuleSpec {
 /// # Errors
 /// When the binary is native code, not WebAssembly, or not valid; when the links break a rule; when the store fails.
 pub fn pack_module(store: &Store, spec: ModuleSpec) -> Result<Descriptor, PackError> {
-    let title = spec.title.clone();
-    let size = u64::try_from(spec.wasm.len()).unwrap_or(u64::MAX);
-    match format::detect(Cursor::new(&spec.wasm), size).map_err(PackError::Read)? {
-        Content::Module | Content::Component => {}
-        Content::Native => return Err(PackError::Precompiled { title }),
-        _ => return Err(PackError::NotWasm { title }),
-    }
-    let (os, component) = match component::inspect(&spec.wasm) {
-        Ok(found) => found,
-        Err(source) => return Err(PackError::InvalidWasm { title, source }),
-    };
+    let (os, component) = check(&spec)?;
     ModelLink::check(&spec.models).map_err(|source| PackError::Links(Box::new(source)))?;
+    let layers = vec![put_layer(store, &spec)?];
+    let config = config(&spec, os, component, &layers);
+    let config = store.put_bytes(media_type::WASM_CONFIG, &encode("Wasm config", &config)?)?;
+    let mut manifest = Manifest::new(config, layers);
+    annotate(&mut manifest, &spec)?;
+    put_manifest(store, &manifest)
+}
 
-    let mut layer = store.put_bytes(media_type::WASM, &spec.wasm)?;
-    if !title.is_empty() {
-        layer = layer.annotated(annotation::TITLE, &title);
+/// Which WASI a module is for, and what a component imports and exports.
+pub(super) fn check(spec: &ModuleSpec) -> Result<(WasmOs, Option<WasmComponent>), PackError> {
+    let title = || spec.title.clone();
+    match format::detect(&spec.wasm).map_err(PackError::Read)? {
+        Content::Module | Content::Component => {}
+        Content::Native => return Err(PackError::Precompiled { title: title() }),
+        _ => return Err(PackError::NotWasm { title: title() }),
     }
-    let config = WasmConfig {
+    component::inspect(&spec.wasm).map_err(|source| PackError::InvalidWasm { title: title(), source })
+}
+
+/// Stores the binary.
+pub(super) fn put_layer(store: &Store, spec: &ModuleSpec) -> Result<Descriptor, PackError> {
+    let layer = store.put_bytes(media_type::WASM, &spec.wasm)?;
+    Ok(match spec.title.as_str() {
+        "" => layer,
+        title => layer.annotated(annotation::TITLE, title),
+    })
+}
+
+/// The config of an artifact with a module and whatever else is among `layers`.
+pub(super) fn config(
+    spec: &ModuleSpec,
+    os: WasmOs,
+    component: Option<WasmComponent>,
+    layers: &[Descriptor],
+) -> WasmConfig {
+    WasmConfig {
         created: spec.created.clone().unwrap_or_else(|| UNDATED.to_owned()),
         author: spec.author.clone(),
         architecture: "wasm".to_owned(),
         os: os.as_str().to_owned(),
-        layer_digests: vec![layer.digest],
+        layer_digests: layers.iter().map(|layer| layer.digest).collect(),
         component,
-    };
-    let config = store.put_bytes(media_type::WASM_CONFIG, &encode("Wasm config", &config)?)?;
-    let mut manifest = Manifest::new(config, vec![layer]);
-    annotate(&mut manifest, &spec)?;
-    put_manifest(store, &manifest)
+    }
 }
 
 /// Writes what the spec says of the module into the manifest's annotations.

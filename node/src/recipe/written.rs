@@ -7,7 +7,7 @@ use std::{
 
 use dunlin_models::{
     Reference,
-    artifact::{Capabilities, Dir, ModelDescription, ModelParameters},
+    artifact::{Capabilities, Dir, ModelCapabilities, ModelDescription, ModelParameters},
 };
 use serde::Deserialize;
 
@@ -49,19 +49,47 @@ struct Model {
     files: Vec<PathBuf>,
     name: Option<String>,
     version: Option<String>,
+    title: Option<String>,
     family: Option<String>,
     description: Option<String>,
+    vendor: Option<String>,
     #[serde(default)]
     authors: Vec<String>,
     #[serde(default)]
     licenses: Vec<String>,
-    architecture: Option<String>,
+    doc_url: Option<String>,
+    source_url: Option<String>,
+    #[serde(default)]
+    datasets_url: Vec<String>,
+    revision: Option<String>,
     created: Option<String>,
+    architecture: Option<String>,
+    format: Option<String>,
+    param_size: Option<String>,
+    precision: Option<String>,
+    quantization: Option<String>,
+    #[serde(default)]
+    capabilities: Abilities,
 }
 
-/// The fields of a model are repeated, since serde cannot refuse unknown fields of a flattened struct.
-#[derive(Debug, Deserialize)]
+/// What a model can do.
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Abilities {
+    #[serde(default)]
+    input_types: Vec<String>,
+    #[serde(default)]
+    output_types: Vec<String>,
+    knowledge_cutoff: Option<String>,
+    reasoning: Option<bool>,
+    tool_usage: Option<bool>,
+    reward: Option<bool>,
+    #[serde(default)]
+    languages: Vec<String>,
+}
+
+/// A model that a module opens: packed before, or the fields of a [`Model`] beside these.
+#[derive(Debug, Deserialize)]
 struct Linked {
     #[serde(rename = "ref")]
     reference: Option<String>,
@@ -69,17 +97,9 @@ struct Linked {
     encoding: Option<String>,
     #[serde(default)]
     optional: bool,
-    files: Option<Vec<PathBuf>>,
-    name: Option<String>,
-    version: Option<String>,
-    family: Option<String>,
-    description: Option<String>,
-    #[serde(default)]
-    authors: Vec<String>,
-    #[serde(default)]
-    licenses: Vec<String>,
-    architecture: Option<String>,
-    created: Option<String>,
+    /// serde cannot refuse unknown fields of a flattened struct, so they become one in a second step.
+    #[serde(flatten)]
+    model: toml::Table,
 }
 
 type Faults = Vec<String>;
@@ -121,9 +141,10 @@ impl Module {
         let form = match self.form.as_deref() {
             None | Some("module") => Form::Module,
             Some("bundle") => Form::Bundle,
+            Some("fat") => Form::Fat,
             Some("image") => Form::Image,
             Some(_) => {
-                faults.push("module.form: must be module, bundle or image".to_owned());
+                faults.push("module.form: must be module, bundle, fat or image".to_owned());
                 Form::Module
             }
         };
@@ -156,21 +177,49 @@ impl Model {
         if self.files.is_empty() {
             faults.push(format!("{field}.files: a model has at least one file"));
         }
+        let description = ModelDescription {
+            created_at: self.created,
+            authors: self.authors,
+            vendor: self.vendor,
+            family: self.family,
+            name: self.name,
+            version: self.version,
+            title: self.title,
+            description: self.description,
+            doc_url: self.doc_url,
+            source_url: self.source_url,
+            datasets_url: self.datasets_url,
+            revision: self.revision,
+            licenses: self.licenses,
+        };
+        let parameters = ModelParameters {
+            architecture: self.architecture,
+            format: self.format,
+            param_size: self.param_size,
+            precision: self.precision,
+            quantization: self.quantization,
+            capabilities: self.capabilities.into(),
+        };
+        let own = description.faults().into_iter().chain(parameters.faults());
+        faults.extend(own.map(|fault| format!("{field}.{fault}")));
         ModelRecipe {
             files: self.files.iter().map(|file| folder.join(file)).collect(),
-            description: ModelDescription {
-                created_at: self.created,
-                authors: self.authors,
-                family: self.family,
-                name: self.name,
-                version: self.version,
-                description: self.description,
-                licenses: self.licenses,
-            },
-            parameters: ModelParameters {
-                architecture: self.architecture,
-                ..ModelParameters::default()
-            },
+            description,
+            parameters,
+        }
+    }
+}
+
+impl From<Abilities> for ModelCapabilities {
+    fn from(written: Abilities) -> Self {
+        Self {
+            input_types: written.input_types,
+            output_types: written.output_types,
+            knowledge_cutoff: written.knowledge_cutoff,
+            reasoning: written.reasoning,
+            tool_usage: written.tool_usage,
+            reward: written.reward,
+            languages: written.languages,
         }
     }
 }
@@ -178,25 +227,21 @@ impl Model {
 impl Linked {
     fn check(self, name: String, folder: &Path, faults: &mut Faults) -> Option<LinkedModel> {
         let field = format!("models.{name}");
-        let source = match (self.reference, self.files) {
-            (Some(text), None) => ModelSource::Packed(reference(&format!("{field}.ref"), &text, faults)?),
-            (None, Some(files)) => {
+        let source = match self.reference {
+            Some(text) if self.model.is_empty() && self.tag.is_none() => {
+                ModelSource::Packed(reference(&format!("{field}.ref"), &text, faults)?)
+            }
+            None if self.model.contains_key("files") => {
                 let tag = self.tag.map(|text| reference(&format!("{field}.tag"), &text, faults));
-                let model = Model {
-                    files,
-                    name: self.name,
-                    version: self.version,
-                    family: self.family,
-                    description: self.description,
-                    authors: self.authors,
-                    licenses: self.licenses,
-                    architecture: self.architecture,
-                    created: self.created,
-                };
+                let model = Model::deserialize(self.model)
+                    .map_err(|error| faults.push(format!("{field}: {}", error.message())))
+                    .ok()?;
                 ModelSource::Files(Box::new(model.check(&field, folder, faults)), tag.flatten())
             }
             _ => {
-                faults.push(format!("{field}: has either `ref`, a packed model, or `files`"));
+                faults.push(format!(
+                    "{field}: has either `ref`, a packed model, or `files` and what describes them"
+                ));
                 return None;
             }
         };

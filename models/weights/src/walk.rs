@@ -2,28 +2,13 @@
 
 use std::io;
 
-use crate::ReadAt;
+use crate::{HeaderError, MAX_NAME, MAX_TEXT, ReadAt};
 
 /// Bytes read ahead.
 const BUFFER: usize = 32 << 10;
 
-/// Why a walk ended early.
-#[derive(Debug)]
-pub(super) enum Stop {
-    /// Reading failed.
-    Io(io::Error),
-    /// The file is not of this format.
-    Malformed,
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
 /// A position in a file.
-pub(super) struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     source: &'a dyn ReadAt,
     position: u64,
     end: u64,
@@ -33,7 +18,7 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(source: &'a dyn ReadAt) -> Self {
+    pub(crate) fn new(source: &'a dyn ReadAt) -> Self {
         Self {
             source,
             position: 0,
@@ -43,71 +28,98 @@ impl<'a> Walk<'a> {
         }
     }
 
-    pub(super) fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
+    /// That the file is malformed at the position.
+    pub(crate) fn malformed(&self) -> HeaderError {
+        HeaderError::Malformed { offset: self.position }
+    }
+
+    /// Moves the position, to before the end.
+    pub(crate) fn seek(&mut self, position: u64) -> Result<(), HeaderError> {
+        if position > self.end {
+            return Err(self.malformed());
+        }
+        self.position = position;
+        Ok(())
+    }
+
     /// Bytes after the position.
-    pub(super) fn left(&self) -> u64 {
+    pub(crate) fn left(&self) -> u64 {
         self.end - self.position
     }
 
-    pub(super) fn skip(&mut self, len: u64) -> Result<(), Stop> {
+    pub(crate) fn skip(&mut self, len: u64) -> Result<(), HeaderError> {
         if len > self.left() {
-            return Err(Stop::Malformed);
+            return Err(self.malformed());
         }
         self.position += len;
         Ok(())
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], HeaderError> {
         let mut bytes = [0; N];
         self.fill(&mut bytes)?;
         Ok(bytes)
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, Stop> {
+    pub(crate) fn u16(&mut self) -> Result<u16, HeaderError> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, HeaderError> {
         self.array().map(u32::from_le_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, Stop> {
+    pub(crate) fn u64(&mut self) -> Result<u64, HeaderError> {
         self.array().map(u64::from_le_bytes)
     }
 
     /// The next `len` bytes, which must not be more than `max`.
-    pub(super) fn bytes(&mut self, len: u64, max: usize) -> Result<Vec<u8>, Stop> {
+    pub(crate) fn bytes(&mut self, len: u64, max: usize) -> Result<Vec<u8>, HeaderError> {
         let len = usize::try_from(len)
             .ok()
             .filter(|len| *len <= max)
-            .ok_or(Stop::Malformed)?;
+            .ok_or_else(|| self.malformed())?;
         if len as u64 > self.left() {
-            return Err(Stop::Malformed);
+            return Err(self.malformed());
         }
         let mut bytes = vec![0; len];
         self.fill(&mut bytes)?;
         Ok(bytes)
     }
 
+    /// The next `len` bytes as text; `None`, and passed over, when they are none or more than the longest of interest.
+    pub(crate) fn text(&mut self, len: u64) -> Result<Option<String>, HeaderError> {
+        if len > MAX_TEXT {
+            self.skip(len)?;
+            return Ok(None);
+        }
+        Ok(String::from_utf8(self.bytes(len, MAX_NAME)?).ok())
+    }
+
     /// A protobuf varint.
-    pub(super) fn varint(&mut self) -> Result<u64, Stop> {
+    pub(crate) fn varint(&mut self) -> Result<u64, HeaderError> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let [byte] = self.array()?;
             let bits = u64::from(byte & 0x7f);
             if (bits << shift) >> shift != bits {
-                return Err(Stop::Malformed);
+                return Err(self.malformed());
             }
             value |= bits << shift;
             if byte & 0x80 == 0 {
                 return Ok(value);
             }
         }
-        Err(Stop::Malformed)
+        Err(self.malformed())
     }
 
-    fn fill(&mut self, mut out: &mut [u8]) -> Result<(), Stop> {
+    fn fill(&mut self, mut out: &mut [u8]) -> Result<(), HeaderError> {
         if out.len() as u64 > self.left() {
-            return Err(Stop::Malformed);
+            return Err(self.malformed());
         }
         while !out.is_empty() {
             if !self.buffered.contains(&self.position) {
@@ -115,8 +127,8 @@ impl<'a> Walk<'a> {
                 self.source.read_exact_at(&mut self.buffer[..len], self.position)?;
                 self.buffered = self.position..self.position + len as u64;
             }
-            let start = usize::try_from(self.position - self.buffered.start).map_err(|_| Stop::Malformed)?;
-            let held = usize::try_from(self.buffered.end - self.position).map_err(|_| Stop::Malformed)?;
+            let start = usize::try_from(self.position - self.buffered.start).map_err(|_| self.malformed())?;
+            let held = usize::try_from(self.buffered.end - self.position).map_err(|_| self.malformed())?;
             let len = out.len().min(held);
             let (head, rest) = out.split_at_mut(len);
             head.copy_from_slice(&self.buffer[start..start + len]);
@@ -133,8 +145,8 @@ impl io::Read for Walk<'_> {
         let len = usize::try_from(self.left()).map_or(out.len(), |left| left.min(out.len()));
         match self.fill(&mut out[..len]) {
             Ok(()) => Ok(len),
-            Err(Stop::Io(error)) => Err(error),
-            Err(Stop::Malformed) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(HeaderError::Read(error)) => Err(error),
+            Err(HeaderError::Malformed { .. }) => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 }

@@ -1,22 +1,16 @@
-//! Where the tensors of a model file lie: [`Layout`], read from the headers of safetensors, GGUF and ONNX files.
+//! Where the tensors of a model file lie: [`Layout`], from the headers of model files.
 //!
-//! A layout only guides the search for what two files have in common. A file that is none of these, or is malformed,
+//! A layout only guides the search for what two files have in common. A file of no known format, or a malformed one,
 //! has no tensors and is compared by its content; a layout that lies makes a delta longer, never wrong.
-
-mod gguf;
-mod onnx;
-mod safetensors;
-mod walk;
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     io,
 };
 
-use crate::{ReadAt, layout::walk::Stop};
+use dunlin_weights::{Format, HeaderError, Visitor};
 
-/// Tensors of one file that are looked at: what bounds the memory of a layout.
-const MAX_TENSORS: usize = 1 << 17;
+use crate::ReadAt;
 
 /// The bytes of one tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +35,12 @@ impl Layout {
     /// # Errors
     /// When reading fails; a malformed file has no tensors.
     pub(crate) fn of(source: &dyn ReadAt) -> io::Result<Self> {
-        for parse in [gguf::tensors, safetensors::tensors, onnx::tensors] {
-            match parse(source) {
-                Ok(tensors) => return Ok(Self::new(tensors, source.size())),
-                Err(Stop::Malformed) => {}
-                Err(Stop::Io(error)) => return Err(error),
+        for format in Format::ALL {
+            let mut tensors = Tensors::default();
+            match format.read(source, &mut tensors) {
+                Ok(()) => return Ok(Self::new(tensors.0, source.size())),
+                Err(HeaderError::Read(error)) => return Err(error),
+                Err(_) => {}
             }
         }
         Ok(Self::default())
@@ -69,12 +64,21 @@ impl Layout {
     }
 }
 
-/// The key of a tensor of that name and type.
-fn key(name: &[u8], dtype: impl std::hash::Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    dtype.hash(&mut hasher);
-    hasher.finish()
+/// Collects the tensors of a header.
+#[derive(Default)]
+struct Tensors(Vec<Tensor>);
+
+impl Visitor for Tensors {
+    fn tensor(&mut self, tensor: &dunlin_weights::Tensor<'_>) {
+        let mut key = DefaultHasher::new();
+        (tensor.name, tensor.element).hash(&mut key);
+        self.0.push(Tensor {
+            key: key.finish(),
+            start: tensor.bytes.start,
+            end: tensor.bytes.end,
+            width: tensor.element.width().max(1),
+        });
+    }
 }
 
 #[cfg(test)]
