@@ -276,7 +276,7 @@ impl Node {
         let file = LocalFile::admit(self.verifier(), path)?;
         let file = match module_of_file(file, path) {
             Ok(module) => return Ok(Opened::Module(module)),
-            Err(file) => file,
+            Err(file) => *file,
         };
         let external = file.external_data()?;
         let model = Model::of_file(file, external).map_err(|source| OpenError::Model {
@@ -288,10 +288,10 @@ impl Node {
 }
 
 /// The module in `file`, or the file again when it is none.
-pub(crate) fn module_of_file(file: LocalFile, path: &Path) -> Result<Module, LocalFile> {
+pub(crate) fn module_of_file(file: LocalFile, path: &Path) -> Result<Module, Box<LocalFile>> {
     let is_text = path.extension().is_some_and(|extension| extension == "wat");
     if !is_text && !(*file.bytes).as_ref().starts_with(WASM_MAGIC) {
-        return Err(file);
+        return Err(Box::new(file));
     }
     Ok(Module {
         name: path.display().to_string(),

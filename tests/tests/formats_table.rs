@@ -28,7 +28,7 @@ fn tests(cell: &str) -> Vec<(&str, &str)> {
 }
 
 fn exists(file: &str, test: &str) -> bool {
-    let is_in = |folder: &&str| {
+    let is_in = |folder: &str| {
         let path = root().join(folder).join(format!("{file}.rs"));
         let text = fs_err::read_to_string(path).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
@@ -36,7 +36,7 @@ fn exists(file: &str, test: &str) -> bool {
             .windows(2)
             .any(|pair| pair[0].trim() == "#[test]" && pair[1].trim().starts_with(&format!("fn {test}(")))
     };
-    FOLDERS.iter().any(|folder| is_in(&folder))
+    FOLDERS.iter().any(|folder| is_in(folder))
 }
 
 #[test]

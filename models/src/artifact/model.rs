@@ -24,8 +24,8 @@ pub struct ModelArtifact {
     pub files: Vec<ModelFile>,
     /// Format of the weights: as the config says, else as the weights show.
     pub format: ModelFormat,
-    /// The ModelPack config, if there is one.
-    pub config: Option<ModelConfig>,
+    /// The ModelPack config, if there is one. Boxed, because it is many times larger than the rest.
+    pub config: Option<Box<ModelConfig>>,
 }
 
 impl ModelArtifact {
@@ -128,7 +128,7 @@ impl Opener<'_> {
         let digest = self.descriptor.digest;
         let config = match manifest.config.media_type.as_str() {
             media_type::MODEL_CONFIG | "application/vnd.cnai.model.config.v1+json" => {
-                Some(self.config::<ModelConfig>(&manifest, "ModelPack config")?)
+                Some(Box::new(self.config::<ModelConfig>(&manifest, "ModelPack config")?))
             }
             _ => None,
         };

@@ -229,10 +229,9 @@ impl Reader<'_> {
                     bytes = start..start + len;
                 }
                 (tensor::EXTERNAL_DATA, Value::Bytes(len)) => {
-                    if let (Some("location"), Some(text)) = match self.fields.pair(len)? {
-                        (ref key, text) => (key.as_deref(), text),
-                    } {
-                        location = Some(text);
+                    let (key, text) = self.fields.pair(len)?;
+                    if key.as_deref() == Some("location") && text.is_some() {
+                        location = text;
                     }
                 }
                 (tensor::LOCATION, Value::Varint(place)) => is_external = place == EXTERNAL,

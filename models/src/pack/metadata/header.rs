@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn precision_is_that_of_most_parameters() {
-        let cases: [(&[(&[u8], u64)], _); 5] = [
+        type Tensors = [(&'static [u8], u64)];
+        let cases: [(&Tensors, _); 5] = [
             (&[(b"BF16", 100), (b"F32", 10)], Some("bf16")),
             (&[(b"F32", 200), (b"I64", 5000)], Some("fp32")),
             (&[(b"F16", 100), (b"F32", 100)], Some("mixed")),

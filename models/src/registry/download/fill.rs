@@ -47,7 +47,9 @@ impl<'a> Fill<'a> {
     pub(super) fn new(downloads: &'a Downloads<'a>, route: &'a Route, blob: &'a Descriptor, partial: &Partial) -> Self {
         let transfer = route.transfer();
         // A blob of fewer spans than there are streams would leave some idle, which a long link makes one wait for.
-        let share = blob.size.div_ceil(u64::try_from(transfer.streams.max(1)).unwrap_or(u64::MAX));
+        let share = blob
+            .size
+            .div_ceil(u64::try_from(transfer.streams.max(1)).unwrap_or(u64::MAX));
         let len = transfer.range_bytes.min(share).max(MIN_SPAN_BYTES);
         let mut queue = VecDeque::new();
         for gap in partial.missing() {
