@@ -18,6 +18,12 @@ pub const MODEL_NAME: &str = "dev.dunlin.model-name.v1";
 pub const CAPABILITIES: &str = "dev.dunlin.capabilities.v1";
 /// When a signature was made, RFC 3339: on the subject of a signed statement.
 pub const SIGNED_AT: &str = "dev.dunlin.signed-at";
+/// Digest of the blob that a delta needs: on a delta's manifest.
+pub const DELTA_BASE: &str = "dev.dunlin.delta.base";
+/// Digest of the blob that a delta makes: on a delta's manifest.
+pub const DELTA_TARGET: &str = "dev.dunlin.delta.target";
+/// Digest of the blob that a list of chunks describes: on its manifest.
+pub const CHUNKS_TARGET: &str = "dev.dunlin.chunks.target";
 /// The legacy tag of cosign that a manifest was found under: in the store's lists of referrers.
 pub const LEGACY_TAG: &str = "dev.dunlin.cosign-tag";
 /// What a Sigstore bundle in a referrer contains (cosign 3).

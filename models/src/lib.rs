@@ -22,6 +22,7 @@ pub mod verify;
 pub mod artifact;
 pub mod format;
 pub mod pack;
+pub mod update;
 
 pub mod registry;
 

@@ -41,6 +41,15 @@ pub const OLLAMA_PREFIX: &str = "application/vnd.ollama.image.";
 /// `artifactType` of a bundle: an index that links one module with its models.
 pub const BUNDLE: &str = "application/vnd.dunlin.bundle.v1+json";
 
+/// `artifactType` of a delta: a referrer from which one blob of its subject is made, with another blob as base.
+pub const DELTA_MANIFEST: &str = "application/vnd.dunlin.delta.v1+json";
+/// The delta itself: the one layer of such a referrer.
+pub const DELTA: &str = dunlin_delta::DELTA_MEDIA_TYPE;
+/// `artifactType` of a list of chunks: a referrer that tells what one blob of its subject is made of.
+pub const CHUNKS_MANIFEST: &str = "application/vnd.dunlin.chunks.v1+json";
+/// The list itself: the one layer of such a referrer.
+pub const CHUNKS: &str = dunlin_delta::CHUNKS_MEDIA_TYPE;
+
 /// Layer and `artifactType` of a signature as cosign 3 writes it.
 pub const SIGSTORE_BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// The older spelling of [`SIGSTORE_BUNDLE`]; read, never written.

@@ -4,8 +4,9 @@
 //! digests that its signed manifest pins.
 
 use super::error::PullError;
+use super::fetch::Fetch;
 use super::http::Http;
-use super::pull::{Fetch, Pull};
+use super::pull::Pull;
 use crate::artifact::ModelLink;
 use crate::manifest::Manifest;
 use crate::reference::Reference;
@@ -89,6 +90,7 @@ impl Pull<'_> {
         fetch.fetched = fetch.fetched.saturating_add(model.fetched);
         fetch.reused = fetch.reused.saturating_add(model.reused);
         fetch.bytes = fetch.bytes.saturating_add(model.bytes);
+        fetch.saved = fetch.saved.saturating_add(model.saved);
         fetch.leases.append(&mut model.leases);
         fetch.linked.push(model.root);
         Ok(())

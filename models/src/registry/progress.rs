@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::descriptor::Descriptor;
+use crate::digest::Digest;
 
 /// Something that happened to a blob on its way. Serialises as one JSON object with the field `event`.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -63,6 +64,38 @@ pub enum Event<'a> {
         /// The blob.
         blob: &'a Descriptor,
     },
+    /// A new blob is compared with the one it comes after, to find what updates need not carry.
+    Comparing {
+        /// The new blob.
+        blob: &'a Descriptor,
+        /// The older one.
+        base: &'a Digest,
+    },
+    /// The blob is made here, of what has just been fetched and of older blobs.
+    Rebuilding {
+        /// The blob.
+        blob: &'a Descriptor,
+        /// With what: a delta, or a list of chunks.
+        by: Means,
+    },
+    /// Bytes of the blob that need not be fetched.
+    Saved {
+        /// The blob.
+        blob: &'a Descriptor,
+        /// How many, less those that were fetched to know it.
+        bytes: u64,
+        /// By what means.
+        by: Means,
+    },
+    /// What should have saved bytes did not: the blob is fetched as any other.
+    Fallback {
+        /// The blob.
+        blob: &'a Descriptor,
+        /// What failed.
+        by: Means,
+        /// In which way.
+        reason: &'a str,
+    },
     /// The registry took the blob over from another of its repositories.
     Mounted {
         /// The blob.
@@ -70,6 +103,16 @@ pub enum Event<'a> {
         /// That repository.
         from: &'a str,
     },
+}
+
+/// What an update is made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Means {
+    /// A delta against a blob that is here.
+    Delta,
+    /// A list of chunks, of which older blobs here have some.
+    Chunks,
 }
 
 /// Told of every blob that is transferred, from several tasks at once. All methods do nothing unless implemented.

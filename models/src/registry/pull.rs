@@ -1,28 +1,25 @@
 //! Pulling: manifest, signatures, verdict, and only then anything else.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use tokio::sync::Semaphore;
 
 use super::Registry;
 use super::claim::{Claim, route};
-use super::download::{DownloadError, Downloads};
 use super::error::PullError;
+use super::fetch::Fetch;
 use super::link::Links;
-use super::progress::{Event, NoProgress, Progress};
+use super::progress::{NoProgress, Progress};
 use super::route::Route;
 use super::signatures::Signatures;
 use crate::descriptor::Descriptor;
-use crate::digest::Digest;
 use crate::manifest::Manifest;
 use crate::reference::Reference;
-use crate::store::{Lease, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::verify::{Verified, VerifiedDocument, Verifier};
 
-/// Blobs fetched at a time.
+/// Manifests of an index fetched at a time.
 const PARALLEL: usize = 4;
 /// Most bytes of all manifests of an index together: they are held in memory.
 const MAX_MANIFEST_BYTES: u64 = 64 << 20;
@@ -36,6 +33,9 @@ pub struct PullOptions {
     pub max_bytes: Option<u64>,
     /// Which of the models that a module links are pulled with it.
     pub links: Links,
+    /// Whether blobs are made of older ones that the store has, where the registry has a delta or a list of chunks that saves
+    /// bytes. What is made counts only with the digest that the verified manifest names.
+    pub updates: bool,
     /// Who watches.
     pub progress: Arc<dyn Progress>,
 }
@@ -46,6 +46,7 @@ impl Default for PullOptions {
             allow_unsigned: false,
             max_bytes: None,
             links: Links::Required,
+            updates: true,
             progress: Arc::new(NoProgress),
         }
     }
@@ -57,6 +58,7 @@ impl fmt::Debug for PullOptions {
             .field("allow_unsigned", &self.allow_unsigned)
             .field("max_bytes", &self.max_bytes)
             .field("links", &self.links)
+            .field("updates", &self.updates)
             .finish_non_exhaustive()
     }
 }
@@ -70,8 +72,10 @@ pub struct PullReport {
     pub fetched: usize,
     /// Blobs that the store already had.
     pub reused: usize,
-    /// Bytes of the blobs fetched.
+    /// Bytes fetched for the blobs: fewer than they have where deltas and lists of chunks were used.
     pub bytes: u64,
+    /// Bytes of the blobs that need not be fetched, because they were made of older ones.
+    pub saved: u64,
     /// Signatures kept with the artifact.
     pub signatures: usize,
     /// The models that its modules link and that were pulled, or found, with it.
@@ -110,6 +114,7 @@ impl Registry {
             fetched: fetch.fetched,
             reused: fetch.reused,
             bytes: fetch.bytes,
+            saved: fetch.saved,
             signatures: kept,
             linked: fetch.linked,
             unresolved: fetch.unresolved,
@@ -119,25 +124,10 @@ impl Registry {
 
 /// One artifact on its way.
 pub(super) struct Pull<'a> {
-    route: Route,
+    pub(super) route: Route,
     store: &'a Store,
     reference: &'a Reference,
     pub(super) options: &'a PullOptions,
-}
-
-/// What a pull has so far.
-pub(super) struct Fetch {
-    pub(super) root: Verified<Descriptor>,
-    pub(super) manifests: Vec<Verified<Manifest>>,
-    /// All documents with their bytes, children before their index.
-    pub(super) documents: Vec<(Descriptor, Vec<u8>)>,
-    pub(super) fetched: usize,
-    pub(super) reused: usize,
-    pub(super) bytes: u64,
-    pub(super) linked: Vec<Verified<Descriptor>>,
-    pub(super) unresolved: Vec<String>,
-    /// Keep all of it from the garbage collector until the tag names it.
-    pub(super) leases: Vec<Lease>,
 }
 
 impl<'a> Pull<'a> {
@@ -176,18 +166,7 @@ impl<'a> Pull<'a> {
         };
         let mut documents = Vec::new();
         let manifests = self.manifests(&root, bytes, &mut documents).await?;
-        let fetch = Fetch {
-            root,
-            manifests,
-            documents,
-            fetched: 0,
-            reused: 0,
-            bytes: 0,
-            linked: Vec::new(),
-            unresolved: Vec::new(),
-            leases: Vec::new(),
-        };
-        Ok((fetch, signatures))
+        Ok((Fetch::new(root, manifests, documents), signatures))
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -286,72 +265,6 @@ impl<'a> Pull<'a> {
         }
     }
 
-    /// Brings config and layers of all manifests into the store.
-    pub(super) async fn blobs(&self, fetch: &mut Fetch) -> Result<(), PullError> {
-        let mut wanted = BTreeMap::new();
-        for manifest in &fetch.manifests {
-            for blob in manifest.layer_blobs().into_iter().chain([manifest.config_blob()]) {
-                wanted.entry(blob.digest).or_insert(blob);
-            }
-        }
-        let total = wanted.values().fold(0_u64, |sum, blob| sum.saturating_add(blob.size));
-        self.check_total(total, self.options.max_bytes.unwrap_or(u64::MAX))?;
-        let documents = fetch.documents.iter().map(|(document, _)| document.digest);
-        let lease = self.lease(wanted.keys().copied().chain(documents).collect()).await?;
-        fetch.leases.push(lease);
-        let progress = self.options.progress.as_ref();
-        let has = |blob: &Verified<Descriptor>| self.store.blob_size(&blob.digest) == Some(blob.size);
-        let (present, missing): (Vec<_>, Vec<_>) = wanted.into_values().partition(has);
-        for blob in &present {
-            progress.event(&Event::Done { blob, reused: true });
-        }
-        fetch.reused = fetch.reused.saturating_add(present.len());
-        let (alive, mut ended) = tokio::sync::mpsc::channel(1);
-        let downloads = Downloads {
-            store: self.store,
-            progress,
-            streams: Semaphore::new(self.route.transfer().streams.max(1)),
-            alive,
-        };
-        let (route, downloads_ref) = (&self.route, &downloads);
-        let outcome: Result<Vec<(bool, u64)>, PullError> = futures::stream::iter(missing)
-            .map(|blob| async move {
-                let digest = blob.digest;
-                let fetched = downloads_ref.fetch(route, &blob).await;
-                let reused = fetched.map_err(|error| match error {
-                    DownloadError::Transport(source) => PullError::Blob { digest, source },
-                    DownloadError::Store(source) => PullError::Keep { digest, source },
-                })?;
-                Ok((reused, blob.size))
-            })
-            .buffer_unordered(PARALLEL)
-            .try_collect()
-            .await;
-        // The first failure drops the other transfers; their writers still have to take back what they wrote.
-        drop(downloads);
-        while ended.recv().await.is_some() {}
-        for (reused, size) in outcome? {
-            if reused {
-                fetch.reused += 1;
-            } else {
-                fetch.fetched += 1;
-                fetch.bytes = fetch.bytes.saturating_add(size);
-            }
-        }
-        Ok(())
-    }
-
-    /// Keeps `digests` from the garbage collector. Taken before the store is asked what it has.
-    async fn lease(&self, digests: Vec<Digest>) -> Result<Lease, PullError> {
-        let (store, holder) = (self.store.clone(), format!("pull of {}", self.reference));
-        let lease = tokio::task::spawn_blocking(move || store.lease(&holder, &digests)).await;
-        let lease = lease.unwrap_or_else(|error| Err(StoreError::io("take lease")(std::io::Error::other(error))));
-        lease.map_err(|source| PullError::Store {
-            reference: self.reference.clone(),
-            source,
-        })
-    }
-
     /// Stores documents and signatures, and the tag last of all.
     pub(super) async fn record(
         &self,
@@ -380,7 +293,7 @@ impl<'a> Pull<'a> {
         })
     }
 
-    fn check_total(&self, total: u64, limit: u64) -> Result<(), PullError> {
+    pub(super) fn check_total(&self, total: u64, limit: u64) -> Result<(), PullError> {
         let within = total <= limit;
         within.then_some(()).ok_or_else(|| PullError::TooLarge {
             reference: self.reference.clone(),

@@ -98,6 +98,11 @@ impl Route {
         .await
     }
 
+    /// A blob in memory, of at most `limit` bytes and with the right digest, from the first station that has it.
+    pub(super) async fn small_blob(&self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, TransportError> {
+        self.ask(false, |remote| remote.small_blob(blob, limit)).await
+    }
+
     /// What claims to sign `subject`, at the first station that knows of anything.
     pub(super) async fn signatures(&self, subject: &Digest) -> Result<Signatures, TransportError> {
         let mut last = None;

@@ -190,7 +190,7 @@ impl StoreError {
 }
 
 /// An error with all its sources in one line, for reports that hold text.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(next) = source {

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use blob::Blob;
 pub use error::StoreError;
+pub(crate) use error::chain;
 pub use extract::{ExtractError, PackedFile};
 pub use fsck::{Damage, FsckReport, MendReport};
 pub use gc::{Evict, GcOptions, GcPlan, GcReport};

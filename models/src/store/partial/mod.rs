@@ -169,6 +169,21 @@ impl Partial {
         self.shared.state().claimed.missing(0..self.shared.blob.size)
     }
 
+    /// How many bytes are still to be fetched.
+    pub(crate) fn missing_bytes(&self) -> u64 {
+        self.missing().iter().map(|gap| gap.end - gap.start).sum()
+    }
+
+    /// The file, for reading what has been written. Nobody else touches it while this lives.
+    pub(crate) fn open(&self) -> Result<fs_err::File, StoreError> {
+        super::blob::open_plain(&self.shared.path).map_err(StoreError::io("open ingest file"))
+    }
+
+    /// Writes down what is there, so that it outlives the process from here on.
+    pub(crate) fn keep(&self) {
+        self.shared.state().journalize(false);
+    }
+
     /// A handle for those who write.
     pub(crate) fn writer(&self) -> Writer {
         Writer(Arc::clone(&self.shared))
