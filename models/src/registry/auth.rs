@@ -8,8 +8,10 @@ use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
+use super::body::Body;
 use super::credentials::Credential;
-use super::http::{Body, Endpoint, Http, shown};
+use super::endpoint::Endpoint;
+use super::http::{Http, shown};
 use super::transport::TransportError;
 
 /// Largest token answer that is read, in bytes.
@@ -168,7 +170,9 @@ impl Http {
             });
         }
         let response = self.expect(&url, response, &[200]).await?;
-        let answer = Body::new(self, &url, response).read(MAX_TOKEN_BYTES).await?;
+        let answer = Body::new(endpoint.patience, &url, response)
+            .read(MAX_TOKEN_BYTES)
+            .await?;
         let answer: TokenAnswer =
             serde_json::from_slice(&answer).map_err(|_| refused("the token answer is not JSON"))?;
         let token = answer

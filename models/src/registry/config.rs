@@ -25,6 +25,13 @@ const RANGE_BYTES: u64 = 8 << 20;
 /// Blobs sent at a time.
 const UPLOADS: usize = 3;
 
+/// Time to connect to a peer: it is near, or it is not there.
+const PEER_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time without a single byte after which a peer is left.
+const PEER_PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes per second below which a peer is left for the next endpoint: less than any local network has.
+const PEER_BYTES_PER_SECOND: u64 = 64 << 10;
+
 /// Configuration of a [`super::Registry`].
 #[derive(Debug, Clone)]
 pub struct RegistryConfig {
@@ -42,6 +49,8 @@ pub struct RegistryConfig {
     pub proxy: ProxyConfig,
     /// Mirrors and peers. The first rule that is for a registry counts.
     pub mirrors: Vec<MirrorRule>,
+    /// When peers are left.
+    pub peers: PeerConfig,
     /// How much is transferred at a time.
     pub transfer: TransferConfig,
     /// Time to connect.
@@ -62,6 +71,7 @@ impl Default for RegistryConfig {
             user_agent: concat!("dunlin/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxy: ProxyConfig::default(),
             mirrors: Vec::new(),
+            peers: PeerConfig::default(),
             transfer: TransferConfig::default(),
             connect_timeout: CONNECT_TIMEOUT,
             stall_timeout: STALL_TIMEOUT,
@@ -88,6 +98,27 @@ impl fmt::Debug for ProxyConfig {
             .field("https", &self.https.is_some())
             .field("exclude", &self.exclude)
             .finish()
+    }
+}
+
+/// When peers are left for the next endpoint. The registry itself is waited for longer: it is the last.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerConfig {
+    /// Time to connect, if it is shorter than for others.
+    pub connect_timeout: Duration,
+    /// Time without a byte, if it is shorter than for others.
+    pub patience: Duration,
+    /// Least bytes per second of an answer, over as long as the patience lasts.
+    pub bytes_per_second: u64,
+}
+
+impl Default for PeerConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: PEER_CONNECT_TIMEOUT,
+            patience: PEER_PATIENCE,
+            bytes_per_second: PEER_BYTES_PER_SECOND,
+        }
     }
 }
 

@@ -5,21 +5,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::Mutex;
 
 use super::auth::{Access, Challenge};
+use super::body::Body;
 use super::config::RegistryConfig;
 use super::credentials::Credential;
+use super::endpoint::{Endpoint, build_client};
 use super::mirror::{MirrorEndpoint, MirrorRule};
 use super::retry::parse_retry_after;
 use super::transport::TransportError;
 
-/// Redirects followed for one request.
-const MAX_REDIRECTS: usize = 5;
 /// Most of an error answer that is read, in bytes.
 const MAX_ERROR_BYTES: u64 = 16 << 10;
 /// Most of an error answer that is shown, in characters.
@@ -40,44 +38,16 @@ struct Shared {
     login: Mutex<()>,
 }
 
-/// A place that speaks the distribution protocol.
-#[derive(Debug, Clone)]
-pub(super) struct Endpoint {
-    /// The name under which credentials for it are kept.
-    pub(super) name: String,
-    /// `https://host/v2/`, or `http` where that is configured.
-    pub(super) base: Url,
-    pub(super) client: reqwest::Client,
-}
-
-impl Endpoint {
-    fn new(name: &str, host: &str, plain: bool, client: reqwest::Client) -> Result<Self, TransportError> {
-        let scheme = if plain { "http" } else { "https" };
-        let text = format!("{scheme}://{host}/v2/");
-        let base = Url::parse(&text).map_err(|error| TransportError::Protocol {
-            url: text,
-            reason: error.to_string(),
-        })?;
-        Ok(Self {
-            name: name.to_owned(),
-            base,
-            client,
-        })
-    }
-}
-
 impl Http {
     pub(super) fn new(config: RegistryConfig) -> Result<Self, TransportError> {
-        let client = build_client(&config, config.extra_roots_pem.as_deref())?;
+        let client = build_client(&config, None, false)?;
         let mut mirrors = Vec::new();
         for rule in &config.mirrors {
             let mut endpoints = Vec::new();
             for endpoint in &rule.endpoints {
-                let roots = [&config.extra_roots_pem, &endpoint.extra_roots_pem];
-                let roots: String = roots.into_iter().flatten().map(|pem| format!("{pem}\n")).collect();
                 let client = match &endpoint.extra_roots_pem {
-                    Some(_) => build_client(&config, Some(&roots))?,
-                    None => client.clone(),
+                    None if !endpoint.peer => client.clone(),
+                    roots => build_client(&config, roots.as_deref(), endpoint.peer)?,
                 };
                 endpoints.push((endpoint.clone(), client));
             }
@@ -108,19 +78,22 @@ impl Http {
         let config = self.config();
         let plain = config.plain_http.contains(registry) || (config.plain_http_loopback && is_loopback(registry));
         let client = self.0.client.clone();
-        Endpoint::new(registry, host, plain, client)
+        Endpoint::new(registry, host, plain, client, config.stall_timeout)
     }
 
-    /// The mirrors of `registry`, in order.
+    /// The mirrors and peers of `registry`, in order.
     pub(super) fn mirrors(&self, registry: &str) -> Result<Vec<(MirrorEndpoint, Endpoint)>, TransportError> {
         let rule = self.0.mirrors.iter().find(|(rule, _)| rule.applies(registry));
         let endpoints = rule.map(|(_, endpoints)| endpoints.as_slice()).unwrap_or_default();
         let reach = |(mirror, client): &(MirrorEndpoint, reqwest::Client)| {
             let (host, _) = mirror.parts();
-            Ok((
-                mirror.clone(),
-                Endpoint::new(host, host, mirror.plain_http, client.clone())?,
-            ))
+            let config = self.config();
+            let endpoint = Endpoint::new(host, host, mirror.plain_http, client.clone(), config.stall_timeout)?;
+            let endpoint = match mirror.peer {
+                true => endpoint.for_peer(registry, &config.peers),
+                false => endpoint,
+            };
+            Ok((mirror.clone(), endpoint))
         };
         endpoints.iter().map(reach).collect()
     }
@@ -158,7 +131,7 @@ impl Http {
         url: &Url,
         build: impl Fn(&reqwest::Client) -> RequestBuilder,
     ) -> Result<Response, TransportError> {
-        let waited = self.config().stall_timeout;
+        let waited = endpoint.patience;
         let send = self.send_streaming(endpoint, repository, access, url, build);
         let stalled = |_| TransportError::Stalled {
             url: shown(url),
@@ -237,7 +210,7 @@ impl Http {
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| parse_retry_after(value, SystemTime::now()));
-        let body = Body::new(self, url, response)
+        let body = Body::new(self.config().stall_timeout, url, response)
             .read(MAX_ERROR_BYTES)
             .await
             .unwrap_or_default();
@@ -248,123 +221,6 @@ impl Http {
             retry_after,
         })
     }
-}
-
-/// The body of an answer, read piece by piece.
-pub(super) struct Body<'a> {
-    http: &'a Http,
-    url: &'a Url,
-    response: Response,
-}
-
-impl<'a> Body<'a> {
-    pub(super) fn new(http: &'a Http, url: &'a Url, response: Response) -> Self {
-        Self { http, url, response }
-    }
-
-    /// Head of the answer.
-    pub(super) fn headers(&self) -> &reqwest::header::HeaderMap {
-        self.response.headers()
-    }
-
-    /// Bytes announced.
-    pub(super) fn announced(&self) -> Option<u64> {
-        self.response.content_length()
-    }
-
-    pub(super) fn url(&self) -> &Url {
-        self.url
-    }
-
-    /// How long to wait for a piece.
-    pub(super) fn patience(&self) -> std::time::Duration {
-        self.http.config().stall_timeout
-    }
-
-    /// The error for a body that does not come on.
-    pub(super) fn stalled(&self) -> TransportError {
-        TransportError::Stalled {
-            url: shown(self.url),
-            waited: self.patience(),
-        }
-    }
-
-    /// The next piece; `None` at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, TransportError> {
-        match tokio::time::timeout(self.patience(), self.response.chunk()).await {
-            Ok(piece) => piece.map_err(|source| request_error(self.url, source)),
-            Err(_) => Err(self.stalled()),
-        }
-    }
-
-    /// The error for more than `limit` bytes.
-    pub(super) fn too_long(&self, limit: u64) -> TransportError {
-        TransportError::TooLong {
-            url: shown(self.url),
-            limit,
-        }
-    }
-
-    /// The whole body, if it has at most `limit` bytes.
-    pub(super) async fn read(mut self, limit: u64) -> Result<Vec<u8>, TransportError> {
-        if self.announced().is_some_and(|announced| announced > limit) {
-            return Err(self.too_long(limit));
-        }
-        let mut bytes = Vec::new();
-        while let Some(piece) = self.next().await? {
-            let total = bytes.len().saturating_add(piece.len());
-            if u64::try_from(total).is_ok_and(|total| total > limit) {
-                return Err(self.too_long(limit));
-            }
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes)
-    }
-}
-
-fn build_client(config: &RegistryConfig, roots_pem: Option<&str>) -> Result<reqwest::Client, TransportError> {
-    build_client_with(config, roots_pem, redirects)
-}
-
-fn build_client_with(
-    config: &RegistryConfig,
-    roots_pem: Option<&str>,
-    redirects: fn() -> Policy,
-) -> Result<reqwest::Client, TransportError> {
-    let roots = match roots_pem {
-        Some(pem) => reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(TransportError::Client)?,
-        None => Vec::new(),
-    };
-    let build = |trust: &dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder| {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(&config.user_agent)
-            .connect_timeout(config.connect_timeout)
-            .referer(false)
-            .redirect(redirects())
-            .no_proxy();
-        let exclude = config.proxy.exclude.as_deref().and_then(reqwest::NoProxy::from_string);
-        if let Some(proxy) = &config.proxy.http {
-            builder = builder.proxy(reqwest::Proxy::http(proxy)?.no_proxy(exclude.clone()));
-        }
-        if let Some(proxy) = &config.proxy.https {
-            builder = builder.proxy(reqwest::Proxy::https(proxy)?.no_proxy(exclude));
-        }
-        trust(builder).build()
-    };
-    match build(&|builder| builder.tls_certs_merge(roots.clone())) {
-        Ok(client) => Ok(client),
-        Err(error) => {
-            // Minimal images have no system certificates. Configured ones, and registries without TLS, still work.
-            let client = build(&|builder| builder.tls_certs_only(roots.clone())).map_err(TransportError::Client)?;
-            tracing::warn!(%error, "no system certificates: trusting the configured ones only");
-            Ok(client)
-        }
-    }
-}
-
-/// A client under the same settings that follows no redirects.
-pub(super) fn plain_client(config: &RegistryConfig) -> Result<reqwest::Client, TransportError> {
-    build_client_with(config, config.extra_roots_pem.as_deref(), Policy::none)
 }
 
 fn authorized(request: RequestBuilder, header: Option<&HeaderValue>) -> RequestBuilder {
@@ -385,29 +241,11 @@ pub(super) fn shown(url: &Url) -> String {
     url.into()
 }
 
-fn request_error(url: &Url, source: reqwest::Error) -> TransportError {
+pub(super) fn request_error(url: &Url, source: reqwest::Error) -> TransportError {
     TransportError::Request {
         url: shown(url),
         source: source.without_url(),
     }
-}
-
-/// reqwest drops credentials when host, port or scheme change; leaving TLS is refused even without them.
-fn redirects() -> Policy {
-    Policy::custom(|attempt| {
-        let leaves_tls = attempt.url().scheme() != "https"
-            && attempt
-                .previous()
-                .last()
-                .is_some_and(|previous| previous.scheme() == "https");
-        if leaves_tls {
-            attempt.error("redirect away from TLS")
-        } else if attempt.previous().len() > MAX_REDIRECTS {
-            attempt.error("too many redirects")
-        } else {
-            attempt.follow()
-        }
-    })
 }
 
 fn is_loopback(registry: &str) -> bool {

@@ -23,6 +23,9 @@ pub struct MirrorEndpoint {
     pub pull_only: bool,
     /// Whether it may say which digest a tag names, and what signatures there are.
     pub resolve: bool,
+    /// Whether it is a peer: another node that serves its store. Peers are told which registry is meant, answer for names only
+    /// when the registry itself cannot be reached, and are left sooner when they are silent or slow.
+    pub peer: bool,
 }
 
 impl MirrorEndpoint {
@@ -35,6 +38,17 @@ impl MirrorEndpoint {
             extra_roots_pem: None,
             pull_only: true,
             resolve: false,
+            peer: false,
+        }
+    }
+
+    /// A peer at `host` or `host:port`.
+    #[must_use]
+    pub fn peer(host: &str, plain_http: bool) -> Self {
+        Self {
+            plain_http,
+            peer: true,
+            ..Self::new(host)
         }
     }
 

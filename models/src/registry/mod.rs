@@ -4,12 +4,14 @@
 //! artifact but its manifest and signatures is fetched before the trust policy has decided.
 
 mod auth;
+mod body;
 mod claim;
 mod config;
 mod content;
 mod copy;
 mod credentials;
 mod download;
+mod endpoint;
 mod error;
 mod fallback;
 mod fetch;
@@ -31,7 +33,7 @@ mod signing;
 mod transport;
 mod upload;
 
-pub use config::{ProxyConfig, RegistryConfig, RetryPolicy, TransferConfig};
+pub use config::{PeerConfig, ProxyConfig, RegistryConfig, RetryPolicy, TransferConfig};
 pub use copy::{CopyError, CopyOptions, CopyReport};
 pub use credentials::{Credential, CredentialError, CredentialSource, PullSecret};
 pub use error::{PullError, PushError};

@@ -4,7 +4,7 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, LINK};
 
 use super::auth::Access;
-use super::http::Body;
+use super::body::Body;
 use super::remote::Remote;
 use super::retry::retrying;
 use super::transport::TransportError;
@@ -50,7 +50,9 @@ impl Remote {
             let response = self.http.expect(url, response, &[200]).await?;
             let link = next_page(url, response.headers());
             Ok::<_, TransportError>((
-                Body::new(&self.http, url, response).read(MAX_DOCUMENT_BYTES).await?,
+                Body::new(self.endpoint.patience, url, response)
+                    .read(MAX_DOCUMENT_BYTES)
+                    .await?,
                 link,
             ))
         })

@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use reqwest::header::ACCEPT;
 
 use super::auth::Access;
-use super::http::Body;
+use super::body::Body;
 use super::route::Route;
 use super::transport::TransportError;
 use crate::descriptor::Descriptor;
@@ -50,7 +50,7 @@ async fn pump(
             Err(error) => Err(error),
         };
         match response {
-            Ok(response) => return forward(Body::new(&station.http, &url, response), blob, range, sender).await,
+            Ok(response) => return forward(Body::new(endpoint.patience, &url, response), blob, range, sender).await,
             Err(error) => last = Some(error),
         }
     }

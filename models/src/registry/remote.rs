@@ -4,8 +4,10 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, Url};
 
 use super::auth::Access;
+use super::body::Body;
 use super::config::RetryPolicy;
-use super::http::{Body, Endpoint, Http, shown};
+use super::endpoint::Endpoint;
+use super::http::{Http, shown};
 use super::retry::retrying;
 use super::transport::TransportError;
 use crate::descriptor::Descriptor;
@@ -19,7 +21,7 @@ pub(super) struct Remote {
     pub(super) http: Http,
     pub(super) endpoint: Endpoint,
     pub(super) repository: String,
-    /// How patient to be: mirrors are not asked twice.
+    /// How often to ask: mirrors are not asked twice.
     pub(super) retry: RetryPolicy,
     base: Url,
 }
@@ -53,7 +55,7 @@ impl Remote {
 
     /// The URL of `path` in this repository.
     pub(super) fn url(&self, path: &str) -> Result<Url, TransportError> {
-        join(&self.base, path)
+        Ok(self.endpoint.told(join(&self.base, path)?))
     }
 
     /// Sends a request that has no body.
@@ -80,7 +82,7 @@ impl Remote {
             let media_type = content_type(response.headers());
             let stated = response.headers().get("docker-content-digest");
             let stated = stated.and_then(|digest| digest.to_str().ok()?.parse().ok());
-            let bytes = Body::new(&self.http, &url, response)
+            let bytes = Body::new(self.endpoint.patience, &url, response)
                 .read(limit.min(MAX_DOCUMENT_BYTES))
                 .await?;
             Ok(Fetched {
@@ -104,7 +106,9 @@ impl Remote {
         let bytes = retrying(self.retry, || async {
             let response = self.request(reqwest::Method::GET, Access::Pull, &url, "*/*").await?;
             let response = self.http.expect(&url, response, &[200]).await?;
-            Body::new(&self.http, &url, response).read(descriptor.size).await
+            Body::new(self.endpoint.patience, &url, response)
+                .read(descriptor.size)
+                .await
         })
         .await?;
         let found = Digest::of(&bytes);

@@ -18,7 +18,7 @@ use crate::reference::Reference;
 #[derive(Debug, Clone)]
 pub(super) struct Route {
     stations: Arc<Vec<Station>>,
-    /// The station that blobs come from at present.
+    /// The station that a blob comes from at present.
     current: Arc<AtomicUsize>,
 }
 
@@ -27,8 +27,36 @@ struct Station {
     remote: Remote,
     pull_only: bool,
     resolve: bool,
+    /// Answers for names when the registry itself cannot be reached.
+    stands_in: bool,
     /// Did not answer; not asked again, unless it is the last resort.
     down: AtomicBool,
+}
+
+/// A station that is asked, and with how much patience.
+struct Turn<'a> {
+    station: &'a Station,
+    remote: Remote,
+    is_origin: bool,
+}
+
+impl<'a> Turn<'a> {
+    fn of(station: &'a Station, is_origin: bool) -> Self {
+        Self {
+            station,
+            remote: station.remote.clone(),
+            is_origin,
+        }
+    }
+}
+
+/// Who may answer a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// Everybody: the digest decides.
+    All,
+    /// Those who may say what a name means, and when the registry itself cannot be reached, its peers.
+    Names,
 }
 
 impl Route {
@@ -53,6 +81,7 @@ impl Route {
                 remote: Remote::new(http, endpoint, &repository, once)?,
                 pull_only: mirror.pull_only,
                 resolve: mirror.resolve,
+                stands_in: mirror.peer,
                 down: AtomicBool::new(false),
             });
         }
@@ -60,6 +89,7 @@ impl Route {
             remote: Remote::new(http, http.origin(registry)?, repository, http.config().retry)?,
             pull_only: false,
             resolve: true,
+            stands_in: false,
             down: AtomicBool::new(false),
         });
         Ok(Self {
@@ -82,11 +112,13 @@ impl Route {
     /// The manifest under a tag or digest.
     pub(super) async fn manifest(&self, name: &str, limit: u64) -> Result<Fetched, TransportError> {
         let digest: Option<Digest> = name.parse().ok();
-        self.ask(digest.is_none(), |remote| async move {
+        let origin = self.origin().map(|origin| &origin.endpoint.base);
+        let who = if digest.is_none() { Who::Names } else { Who::All };
+        self.ask(who, |remote| async move {
             let fetched = remote.manifest(name, limit).await?;
             // Another endpoint may have the right bytes. Those of the registry itself are checked by the caller.
-            let is_wrong =
-                !self.is_origin_remote(remote) && digest.is_some_and(|expected| Digest::of(&fetched.bytes) != expected);
+            let is_origin = origin.is_some_and(|origin| *origin == remote.endpoint.base);
+            let is_wrong = !is_origin && digest.is_some_and(|expected| Digest::of(&fetched.bytes) != expected);
             if is_wrong {
                 return Err(TransportError::Protocol {
                     url: shown(&remote.url(&format!("manifests/{name}"))?),
@@ -100,16 +132,20 @@ impl Route {
 
     /// A blob in memory, of at most `limit` bytes and with the right digest, from the first station that has it.
     pub(super) async fn small_blob(&self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, TransportError> {
-        self.ask(false, |remote| remote.small_blob(blob, limit)).await
+        self.ask(Who::All, |remote| async move { remote.small_blob(blob, limit).await })
+            .await
     }
 
     /// What claims to sign `subject`, at the first station that knows of anything.
     pub(super) async fn signatures(&self, subject: &Digest) -> Result<Signatures, TransportError> {
         let mut last = None;
-        for station in self.stations.iter().filter(|station| station.resolve) {
-            match station.remote.signatures(subject).await {
-                Ok(signatures) if signatures.len() > 0 => return Ok(signatures),
-                outcome => last = Some(outcome),
+        for turn in self.turns(Who::Names) {
+            match turn.remote.signatures(subject).await {
+                // Peers stand in for the registry, and do not add to what it says.
+                Ok(signatures) if signatures.len() > 0 || turn.is_origin => return Ok(signatures),
+                Err(error) if turn.is_origin && !error.is_transient() => return Err(error),
+                Err(error) => last = Some(Err(turn.station.failed(error))),
+                none => last = Some(none),
             }
         }
         last.unwrap_or_else(|| Ok(Signatures::default()))
@@ -117,28 +153,27 @@ impl Route {
 
     /// Everything that refers to `subject`, at the first station that answers.
     pub(super) async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, TransportError> {
-        self.ask(true, |remote| remote.referrers(subject)).await
+        self.ask(Who::Names, |remote| async move { remote.referrers(subject).await })
+            .await
     }
 
-    /// Asks the stations in turn. `by_name`: only those that may answer for names. The last one's error is the error.
-    async fn ask<'a, T, F>(&'a self, by_name: bool, request: impl Fn(&'a Remote) -> F) -> Result<T, TransportError>
+    /// Asks the stations in turn. What the registry itself says last is the error.
+    async fn ask<T, F>(&self, who: Who, request: impl Fn(Remote) -> F) -> Result<T, TransportError>
     where
         F: Future<Output = Result<T, TransportError>>,
     {
-        let count = self.stations.len();
         let mut outcome = None;
-        for (position, station) in self.stations.iter().enumerate() {
-            let is_last = position + 1 == count;
-            if !is_last && ((by_name && !station.resolve) || station.down.load(Ordering::Relaxed)) {
-                continue;
-            }
-            match request(&station.remote).await {
+        for turn in self.turns(who) {
+            let error = match request(turn.remote).await {
                 Ok(value) => return Ok(value),
-                Err(error) => {
-                    tracing::debug!(endpoint = station.remote.endpoint.name, %error, "no answer from this endpoint");
-                    station.down.fetch_or(error.is_transient(), Ordering::Relaxed);
-                    outcome = Some(error);
-                }
+                Err(error) => turn.station.failed(error),
+            };
+            // It was reached: peers need not stand in for it.
+            if turn.is_origin && !error.is_transient() {
+                return Err(error);
+            }
+            if turn.is_origin || outcome.is_none() {
+                outcome = Some(error);
             }
         }
         Err(outcome.unwrap_or_else(|| TransportError::Protocol {
@@ -147,12 +182,48 @@ impl Route {
         }))
     }
 
+    /// Who is asked, in order. For names, the registry itself is asked once, then the peers that may stand in for it, and then
+    /// it is asked again with all patience.
+    fn turns(&self, who: Who) -> Vec<Turn<'_>> {
+        let Some((origin, others)) = self.stations.split_last() else {
+            return Vec::new();
+        };
+        let up = || others.iter().filter(|station| !station.is_down());
+        let asked = up().filter(|station| who == Who::All || station.resolve);
+        let mut turns: Vec<Turn<'_>> = asked.map(|station| Turn::of(station, false)).collect();
+        let stand_ins: Vec<Turn<'_>> = up()
+            .filter(|station| who == Who::Names && station.stands_in)
+            .map(|station| Turn::of(station, false))
+            .collect();
+        if !stand_ins.is_empty() {
+            if !origin.is_down() {
+                let mut once = Turn::of(origin, true);
+                once.remote.retry.retries = 0;
+                turns.push(once);
+            }
+            turns.extend(stand_ins);
+        }
+        turns.push(Turn::of(origin, true));
+        turns
+    }
+
     /// All endpoints, the registry itself last.
     pub(super) fn remotes(&self) -> impl Iterator<Item = &Remote> {
         self.stations.iter().map(|station| &station.remote)
     }
 
-    /// The station that blobs come from, and its number.
+    /// The same way for one blob, from its first station that answers: that one station lacks a blob does not say that it lacks
+    /// the next.
+    pub(super) fn for_blob(&self) -> Self {
+        let first = self.stations.iter().position(|station| !station.is_down());
+        let last = self.stations.len().saturating_sub(1);
+        Self {
+            stations: Arc::clone(&self.stations),
+            current: Arc::new(AtomicUsize::new(first.unwrap_or(last))),
+        }
+    }
+
+    /// The station that the blob comes from, and its number.
     pub(super) fn station(&self) -> Option<(usize, &Remote)> {
         let current = self.current.load(Ordering::Relaxed);
         self.stations.get(current).map(|station| (current, &station.remote))
@@ -172,9 +243,11 @@ impl Route {
             .unwrap_or_default()
     }
 
-    /// How many stations there are.
+    /// How many stations are worth asking; the registry itself always is.
     pub(super) fn len(&self) -> usize {
-        self.stations.len()
+        let last = self.stations.len().saturating_sub(1);
+        let up = self.stations.iter().take(last).filter(|station| !station.is_down());
+        up.count() + 1
     }
 
     /// Whether the registry itself is the station of that number.
@@ -182,13 +255,31 @@ impl Route {
         number + 1 == self.stations.len()
     }
 
-    /// Leaves the station `failed` for the next one, unless others have done so. Round and round.
-    pub(super) fn pass(&self, failed: usize) {
-        let next = (failed + 1) % self.stations.len().max(1);
+    /// Leaves the station `failed` for the next one that is not down, unless others have done so. Round and round.
+    pub(super) fn pass(&self, failed: usize, error: &TransportError) {
+        if let Some(station) = self.stations.get(failed).filter(|_| !self.is_origin(failed)) {
+            station.down.fetch_or(error.is_transient(), Ordering::Relaxed);
+        }
+        let count = self.stations.len().max(1);
+        let others = (1..=count).map(|step| (failed + step) % count);
+        let is_worth = |number: &usize| {
+            let station = self.stations.get(*number);
+            self.is_origin(*number) || station.is_some_and(|station| !station.is_down())
+        };
+        let Some(next) = others.into_iter().find(is_worth) else {
+            return;
+        };
         // Whoever was first has moved on for all.
         let _ = self
             .current
             .compare_exchange(failed, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Asks those again that were down: when all have failed, it is not theirs to be left out.
+    pub(super) fn forgive(&self) {
+        for station in self.stations.iter() {
+            station.down.store(false, Ordering::Relaxed);
+        }
     }
 
     /// The same repository by its registry alone.
@@ -197,6 +288,7 @@ impl Route {
             remote: station.remote.clone(),
             pull_only: false,
             resolve: true,
+            stands_in: false,
             down: AtomicBool::new(false),
         });
         Self {
@@ -204,8 +296,17 @@ impl Route {
             current: Arc::default(),
         }
     }
+}
 
-    fn is_origin_remote(&self, remote: &Remote) -> bool {
-        self.origin().is_some_and(|origin| std::ptr::eq(origin, remote))
+impl Station {
+    fn is_down(&self) -> bool {
+        self.down.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the station failed in this way.
+    fn failed(&self, error: TransportError) -> TransportError {
+        tracing::debug!(endpoint = self.remote.endpoint.name, %error, "no answer from this endpoint");
+        self.down.fetch_or(error.is_transient(), Ordering::Relaxed);
+        error
     }
 }

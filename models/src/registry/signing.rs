@@ -5,7 +5,7 @@ use dunlin_sigstore::sign::{Answer, Http, HttpError, HttpFuture, Post};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 
 use super::Registry;
-use super::http::plain_client;
+use super::endpoint::plain_client;
 use super::transport::TransportError;
 
 /// A client for signing services.

@@ -135,8 +135,9 @@ impl<'a> Fill<'a> {
                 (failures, asked) = (0, 0);
             }
             asked += 1;
-            self.route.pass(number);
-            if asked < self.route.len() {
+            let stations = self.route.len();
+            self.route.pass(number, &error);
+            if asked < stations {
                 self.report_endpoint(&error);
                 origins = is_origin.then_some(error).or(origins);
                 continue;
@@ -157,6 +158,7 @@ impl<'a> Fill<'a> {
                 pause_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             });
             tokio::time::sleep(pause).await;
+            self.route.forgive();
             (failures, asked) = (failures + 1, 0);
         }
         Ok(())

@@ -130,7 +130,7 @@ impl Downloads<'_> {
         blob: &Descriptor,
         partial: Partial,
     ) -> Result<(Option<Partial>, u64), DownloadError> {
-        let mut route = route.clone();
+        let mut route = route.for_blob();
         let (mut partial, mut is_first, mut fetched) = (partial, true, 0_u64);
         loop {
             let missing = partial.missing_bytes();

@@ -11,7 +11,9 @@ use super::DownloadError;
 use super::fill::{Fill, Ranges};
 use super::sink::Sink;
 use crate::registry::auth::Access;
-use crate::registry::http::{Body, shown};
+use crate::registry::body::Body;
+use crate::registry::endpoint::Endpoint;
+use crate::registry::http::shown;
 use crate::registry::remote::Remote;
 use crate::registry::transport::TransportError;
 
@@ -43,7 +45,7 @@ impl Fill<'_> {
         }
         let response = remote.http.expect(&url, response, &[200, 206]).await?;
         let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
-        let mut body = Body::new(&remote.http, &url, response);
+        let mut body = Body::new(endpoint.patience, &url, response);
         if is_part {
             check_range(&url, body.headers(), span, size)?;
             self.learn(Ranges::Served);
@@ -52,33 +54,49 @@ impl Fill<'_> {
                 return Err(body.too_long(size).into());
             }
             let end = span.end;
-            return self.receive(&mut body, &mut span.start, end).await;
+            return self.receive(endpoint, &mut body, &mut span.start, end).await;
         }
         if body.announced().is_some_and(|announced| announced > size) {
             return Err(body.too_long(size).into());
         }
         if is_whole {
-            return self.receive(&mut body, &mut span.start, size).await;
+            return self.receive(endpoint, &mut body, &mut span.start, size).await;
         }
         // No ranges: this answer has everything, so that nobody else needs to begin what is not begun.
         self.learn(Ranges::Ignored);
         let others = self.take_queue();
         let mut at = 0;
-        let outcome = self.receive(&mut body, &mut at, size).await;
+        let outcome = self.receive(endpoint, &mut body, &mut at, size).await;
         self.give_back(others, at);
         span.start = span.start.max(at).min(span.end);
         outcome
     }
 
     /// Writes the body from offset `at` on, up to `end`. `at` ends behind the last byte written.
-    async fn receive(&self, body: &mut Body<'_>, at: &mut u64, end: u64) -> Result<(), DownloadError> {
+    async fn receive(
+        &self,
+        endpoint: &Endpoint,
+        body: &mut Body<'_>,
+        at: &mut u64,
+        end: u64,
+    ) -> Result<(), DownloadError> {
         let mut sink = Sink::new(self.downloads, self.blob, self.writer.clone(), *at);
-        let outcome = self.pump(body, &mut sink, *at, end).await;
+        let millis = u64::try_from(body.patience().as_millis()).unwrap_or(u64::MAX);
+        let least = endpoint.bytes_per_second.saturating_mul(millis) / 1000;
+        let outcome = self.pump(body, &mut sink, *at..end, least.max(MIN_WINDOW_BYTES)).await;
         *at = sink.settle().await?;
         outcome
     }
 
-    async fn pump(&self, body: &mut Body<'_>, sink: &mut Sink<'_>, mut at: u64, end: u64) -> Result<(), DownloadError> {
+    /// Receives `span`, of which at least `least` bytes must come in each window of time.
+    async fn pump(
+        &self,
+        body: &mut Body<'_>,
+        sink: &mut Sink<'_>,
+        span: Range<u64>,
+        least: u64,
+    ) -> Result<(), DownloadError> {
+        let Range { start: mut at, end } = span;
         let (mut window, mut window_bytes) = (Instant::now(), 0_u64);
         let patience = body.patience();
         while let Some(piece) = body.next().await? {
@@ -90,7 +108,7 @@ impl Fill<'_> {
             sink.push(piece).await?;
             window_bytes = window_bytes.saturating_add(len);
             if window.elapsed() >= patience {
-                if window_bytes < MIN_WINDOW_BYTES && at < end {
+                if window_bytes < least && at < end {
                     return Err(body.stalled().into());
                 }
                 (window, window_bytes) = (Instant::now(), 0);
