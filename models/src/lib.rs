@@ -25,6 +25,7 @@ pub mod pack;
 pub mod update;
 
 pub mod registry;
+pub mod share;
 
 pub use descriptor::{Descriptor, Platform};
 pub use digest::Digest;

@@ -3,6 +3,7 @@
 mod archive;
 mod delta;
 mod documents;
+mod share;
 mod signatures;
 mod text;
 mod weights;
@@ -50,6 +51,7 @@ pub(crate) fn all() -> Vec<Target> {
         text::targets(),
         signatures::targets(),
         archive::targets(),
+        share::targets(),
     ]
     .into_iter()
     .flatten()

@@ -2,6 +2,8 @@
 //! readers need no lock and see either the old or the new list.
 
 use std::io::Read;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::SystemTime;
 
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 
@@ -135,6 +137,12 @@ impl Store {
             .filter(|entry| entry.name.as_deref() == Some(name))
             .map(|entry| entry.descriptor)
             .next())
+    }
+
+    /// What tells the present list of tags from any other, without reading it; `None` when it cannot be told.
+    pub(crate) fn index_stamp(&self) -> Option<(u64, SystemTime, u64)> {
+        let metadata = fs_err::symlink_metadata(self.index_path()).ok()?;
+        Some((metadata.ino(), metadata.modified().ok()?, metadata.len()))
     }
 
     pub(super) fn read_index(&self) -> Result<Index, StoreError> {
