@@ -102,6 +102,8 @@ pub(crate) enum Command {
     Pull(commands::pull::PullArgs),
     /// Copy an artifact with its signatures from one registry to another
     Copy(commands::copy::CopyArgs),
+    /// Serve the store to other nodes and tools, as a registry
+    Registry(commands::registry::RegistryCommand),
     /// Run a command module in a sandbox
     Run(commands::run::RunArgs),
     /// Serve an HTTP module

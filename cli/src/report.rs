@@ -1,5 +1,7 @@
 //! The one place that turns an error into a message, a hint and an exit code.
 
+mod transfer;
+
 use std::{error::Error, io, process::ExitCode};
 
 use dunlin_models::{
@@ -7,32 +9,18 @@ use dunlin_models::{
     key::KeyError,
     pack::PackError,
     reference::ReferenceError,
-    registry::{CopyError, PullError, PushError, TransportError},
     sign::{RootError, SignError, SigningConfigError},
     store::{StoreError, archive::ArchiveError},
     verify::VerifyError,
 };
 use dunlin_node::{
-    CodeError, EngineOptionsError,
-    build::BuildError,
-    client::ClientError,
-    config::ConfigError,
-    environment::EnvironmentError,
-    error_chain,
-    infer::InferError,
-    local::LocalFileError,
-    model::ModelError,
-    open::OpenError,
-    pack::PackFault,
-    pull::{CopyFault, PullFault, PushFault},
-    recipe::RecipeError,
-    resident::ResidentError,
-    run::RunFault,
-    sandbox::SandboxError,
-    serve::ServeError,
-    target::TargetError,
+    CodeError, EngineOptionsError, build::BuildError, config::ConfigError, environment::EnvironmentError, error_chain,
+    infer::InferError, local::LocalFileError, model::ModelError, open::OpenError, pack::PackFault, recipe::RecipeError,
+    resident::ResidentError, run::RunFault, sandbox::SandboxError, serve::ServeError, target::TargetError,
     trust::TrustError,
 };
+
+use transfer::pull_exit;
 
 /// What kind of failure it is: the documented exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -267,12 +255,6 @@ impl From<RootError> for Failure {
     }
 }
 
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Self {
-        Self::of(client_exit(&error), &error, error.hint())
-    }
-}
-
 impl From<PackFault> for Failure {
     fn from(error: PackFault) -> Self {
         let exit = match &error {
@@ -345,68 +327,6 @@ fn model_exit(error: &ModelError) -> Exit {
         ModelError::Open { source, .. } => store_exit(source),
         ModelError::NoWeights { .. } | ModelError::Ambiguous { .. } => Exit::Corrupt,
         ModelError::NoEngine { .. } => Exit::Model,
-    }
-}
-
-fn client_exit(error: &ClientError) -> Exit {
-    match error {
-        ClientError::Store(source) => store_exit(source),
-        ClientError::CaFile(_) | ClientError::CaFileTooLarge { .. } => Exit::Usage,
-        ClientError::Registry(_) => Exit::Network,
-    }
-}
-
-fn pull_exit(error: &PullFault) -> Exit {
-    match error {
-        PullFault::Client(source) => client_exit(source),
-        PullFault::Pull(source) => match source {
-            PullError::Refused { .. } => Exit::Refused,
-            PullError::Store { source, .. } | PullError::Keep { source, .. } => store_exit(source),
-            PullError::Manifest {
-                source: TransportError::Status { status: 404, .. },
-                ..
-            } => Exit::NotFound,
-            PullError::Manifest { .. } | PullError::Signatures { .. } | PullError::Blob { .. } => Exit::Network,
-            PullError::NoRegistry { .. } => Exit::Usage,
-            _ => Exit::Corrupt,
-        },
-    }
-}
-
-impl From<PullFault> for Failure {
-    fn from(error: PullFault) -> Self {
-        let mut failure = Self::of(pull_exit(&error), &error, error.hint());
-        if let PullFault::Pull(PullError::Refused { source, .. }) = &error {
-            failure.details = source.explain().to_vec();
-        }
-        failure
-    }
-}
-
-impl From<CopyFault> for Failure {
-    fn from(error: CopyFault) -> Self {
-        let exit = match &error {
-            CopyFault::Client(source) => client_exit(source),
-            CopyFault::Copy(CopyError::NoRegistry { .. }) => Exit::Usage,
-            CopyFault::Copy(CopyError::WrongManifest { .. } | CopyError::TooLarge { .. }) => Exit::Corrupt,
-            CopyFault::Copy(CopyError::Source {
-                source: TransportError::Status { status: 404, .. },
-                ..
-            }) => Exit::NotFound,
-            CopyFault::Copy(_) => Exit::Network,
-        };
-        Self::of(exit, &error, error.hint())
-    }
-}
-
-impl From<PushFault> for Failure {
-    fn from(error: PushFault) -> Self {
-        let exit = match &error {
-            PushFault::Client(source) => client_exit(source),
-            PushFault::Push(PushError::Store { source, .. }) => store_exit(source),
-            PushFault::Push(_) => Exit::Network,
-        };
-        Self::of(exit, &error, error.hint())
     }
 }
 
@@ -493,15 +413,18 @@ impl From<RunFault> for Failure {
     }
 }
 
+fn serve_exit(error: &ServeError) -> Exit {
+    match error {
+        ServeError::Code(source) => code_exit(source),
+        ServeError::Link { .. } => Exit::Corrupt,
+        ServeError::Sandbox { source, .. } => sandbox_exit(source),
+        ServeError::Model { source, .. } => resident_exit(source),
+        ServeError::Scheduler(_) | ServeError::Bind { .. } | ServeError::Signals(_) => Exit::Local,
+    }
+}
+
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
-        let exit = match &error {
-            ServeError::Code(source) => code_exit(source),
-            ServeError::Link { .. } => Exit::Corrupt,
-            ServeError::Sandbox { source, .. } => sandbox_exit(source),
-            ServeError::Model { source, .. } => resident_exit(source),
-            ServeError::Scheduler(_) | ServeError::Bind { .. } | ServeError::Signals(_) => Exit::Local,
-        };
-        Self::of(exit, &error, error.hint())
+        Self::of(serve_exit(&error), &error, error.hint())
     }
 }

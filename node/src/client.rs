@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use dunlin_models::{
@@ -18,7 +19,7 @@ use thiserror::Error;
 
 use crate::{
     Node,
-    config::{MirrorSettings, RegistrySettings},
+    config::{MirrorSettings, PeerSettings, RegistrySettings},
 };
 
 /// A file of certificate authorities larger than this is none.
@@ -31,6 +32,27 @@ pub struct RegistryOptions {
     pub plain_http: bool,
     /// Files with further certificate authorities.
     pub ca_files: Vec<PathBuf>,
+    /// Whether blobs are always fetched whole, whatever deltas there are.
+    pub no_delta: bool,
+    /// Nodes that are asked before every registry.
+    pub peers: Vec<Peer>,
+}
+
+/// Another node that serves its store, named by `http(s)://HOST[:PORT]`. Plain HTTP is used where the URL says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer(PeerSettings);
+
+/// A text that names no peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("must be http(s)://HOST[:PORT], without a user or a path")]
+pub struct PeerError;
+
+impl FromStr for Peer {
+    type Err = PeerError;
+
+    fn from_str(text: &str) -> Result<Self, PeerError> {
+        PeerSettings::parse(text).map(Self).ok_or(PeerError)
+    }
 }
 
 /// Why there is no registry client.
@@ -94,16 +116,33 @@ impl Node {
             extra_roots_pem: authorities(&files)?,
             credentials: self.credentials(),
             proxy: self.proxies(),
-            mirrors: settings
-                .iter()
-                .filter_map(|(host, settings)| mirrors(host, (*settings)?))
-                .collect(),
+            mirrors: self.mirrors(&settings),
             transfer: TransferConfig {
                 streams: self.config.streams.unwrap_or(transfer.streams),
                 ..transfer
             },
             ..RegistryConfig::default()
         })?)
+    }
+
+    /// What stands in for the registries: of those that settings speak of, peers before mirrors; of all others the peers that
+    /// were named on the command line.
+    fn mirrors(&self, settings: &[(&str, Option<&RegistrySettings>)]) -> Vec<MirrorRule> {
+        let named: Vec<MirrorEndpoint> = self
+            .registry
+            .peers
+            .iter()
+            .map(|Peer(settings)| peer(settings))
+            .collect();
+        let known = settings.iter().filter_map(|(host, settings)| {
+            let endpoints = named.iter().cloned().chain(endpoints((*settings)?));
+            Some(((*host).to_owned(), endpoints.collect()))
+        });
+        let others = ("*".to_owned(), named.clone());
+        let rules = known
+            .chain([others])
+            .map(|(registry, endpoints)| MirrorRule { registry, endpoints });
+        rules.filter(|rule: &MirrorRule| !rule.endpoints.is_empty()).collect()
     }
 
     /// The files of the settings, then the user's own.
@@ -123,8 +162,12 @@ impl Node {
     }
 }
 
-fn mirrors(host: &str, settings: &RegistrySettings) -> Option<MirrorRule> {
-    let endpoint = |mirror: &MirrorSettings| {
+fn peer(settings: &PeerSettings) -> MirrorEndpoint {
+    MirrorEndpoint::peer(&settings.host, settings.plain_http)
+}
+
+fn endpoints(settings: &RegistrySettings) -> impl Iterator<Item = MirrorEndpoint> {
+    let mirror = |mirror: &MirrorSettings| {
         let location = if mirror.prefix.is_empty() {
             mirror.host.clone()
         } else {
@@ -136,10 +179,8 @@ fn mirrors(host: &str, settings: &RegistrySettings) -> Option<MirrorRule> {
             ..MirrorEndpoint::new(&location)
         }
     };
-    (!settings.mirrors.is_empty()).then(|| MirrorRule {
-        registry: host.to_owned(),
-        endpoints: settings.mirrors.iter().map(endpoint).collect(),
-    })
+    let peers = settings.peers.iter().map(peer);
+    peers.chain(settings.mirrors.iter().map(mirror))
 }
 
 /// The certificate authorities of all files as one text.

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 pub(crate) use size::parse_size;
 
-pub use registry::{MirrorSettings, RegistrySettings};
+pub use registry::{MirrorSettings, PeerSettings, RegistrySettings};
 pub use storage::StorageSettings;
 
 /// A configuration file larger than this is none, in bytes.
@@ -33,6 +33,8 @@ pub struct NodeConfig {
     pub credentials: Vec<PathBuf>,
     /// Parallel ranges of one blob.
     pub streams: Option<usize>,
+    /// Whether blobs are made of older ones where that saves bytes; they are, unless this says no.
+    pub deltas: Option<bool>,
     /// How much the store may hold.
     pub storage: StorageSettings,
 }
@@ -171,10 +173,12 @@ mod tests {
             proxy = "http://proxy.example:3128"
             credentials = ["pull-secret.json"]
             streams = 8
+            deltas = false
 
             [[registry]]
             host = "*.corp.example"
             ca_files = ["corp.pem"]
+            peers = ["http://10.0.0.7:5000", "https://node.corp.example/"]
             [[registry.mirrors]]
             endpoint = "http://10.0.0.2:5000/team"
             resolve = true
@@ -191,13 +195,19 @@ mod tests {
             "#,
         )
         .unwrap();
-        assert_eq!(config.streams, Some(8));
+        assert_eq!((config.streams, config.deltas), (Some(8), Some(false)));
         assert_eq!(config.credentials, [PathBuf::from("/etc/dunlin/pull-secret.json")]);
         let corp = config.registry("models.corp.example").unwrap();
         assert_eq!(corp.ca_files, [PathBuf::from("/etc/dunlin/corp.pem")]);
         assert_eq!(corp.mirrors[0].host, "10.0.0.2:5000");
         assert_eq!(corp.mirrors[0].prefix, "team");
         assert!(corp.mirrors[0].plain_http && corp.mirrors[0].resolve);
+        let peers: Vec<_> = corp
+            .peers
+            .iter()
+            .map(|peer| (peer.host.as_str(), peer.plain_http))
+            .collect();
+        assert_eq!(peers, [("10.0.0.7:5000", true), ("node.corp.example", false)]);
         assert!(config.registry("localhost:5000").unwrap().plain_http);
         assert!(config.registry("corp.example").is_none());
         assert!(config.registry("evil.example").is_none());
@@ -227,6 +237,7 @@ mod tests {
             [[registry]]
             host = "a b"
             mirrors = [{ endpoint = "https://user:secret@mirror.example" }, { endpoint = "mirror" }]
+            peers = ["10.0.0.7:5000", "http://user:secret@10.0.0.7"]
             [store]
             high_watermark = "10G"
             low_watermark = "20G"
@@ -241,6 +252,8 @@ mod tests {
             "registry[0].host",
             "registry[0].mirrors[0].endpoint",
             "registry[0].mirrors[1].endpoint",
+            "registry[0].peers[0]",
+            "registry[0].peers[1]",
             "store.min_free",
             "store.low_watermark",
         ];

@@ -22,6 +22,7 @@ pub mod sandbox;
 pub mod infer;
 pub mod run;
 pub mod serve;
+pub mod share;
 
 pub mod doctor;
 pub mod inspect;
@@ -34,7 +35,7 @@ use std::sync::Arc;
 
 use dunlin_models::{Store, Verifier, registry::Progress, store::StoreError};
 
-pub use client::RegistryOptions;
+pub use client::{Peer, PeerError, RegistryOptions};
 pub use code::CodeError;
 pub use config::{ConfigLocation, NodeConfig};
 pub use dunlin_host_gpu::{CancelToken, EngineChoice, EngineError, Engines, NamedTensor, Signature};
@@ -96,6 +97,11 @@ impl Node {
     #[must_use]
     pub fn config(&self) -> &NodeConfig {
         &self.config
+    }
+
+    /// How registries are reached, for a command that has options of its own.
+    pub fn registry_options(&mut self) -> &mut RegistryOptions {
+        &mut self.registry
     }
 
     /// Who is trusted.

@@ -8,6 +8,8 @@ use dunlin_models::{
         CopyError, CopyOptions, CopyReport, Links, PullError, PullOptions, PullReport, PushError, PushOptions,
         PushReport, SigningHttp,
     },
+    store::StoreError,
+    update::{self, Prepared, UpdateError},
     verify::Explanation,
 };
 use thiserror::Error;
@@ -31,6 +33,18 @@ pub enum PushFault {
     /// There is no client.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The older version that was named is not in the store.
+    #[error("cannot read {base}, of which deltas were to be made, from the store")]
+    Base {
+        /// What was named.
+        base: Reference,
+        /// Why not.
+        #[source]
+        source: StoreError,
+    },
+    /// Deltas cannot be made.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
     /// The push itself failed.
     #[error(transparent)]
     Push(#[from] PushError),
@@ -75,6 +89,8 @@ impl PushFault {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Client(error) => error.hint(),
+            Self::Base { .. } => Some("--delta-from names the version that receivers have; pull it first".to_owned()),
+            Self::Update(error) => error.hint(),
             Self::Push(error) => error.hint(),
         }
     }
@@ -96,6 +112,7 @@ impl Node {
         let options = PullOptions {
             allow_unsigned,
             links,
+            updates: !self.registry.no_delta && self.config.deltas.unwrap_or(true),
             progress: Arc::clone(&self.progress),
             ..PullOptions::default()
         };
@@ -132,7 +149,38 @@ impl Node {
         Ok(self.registry(&[])?.signing_http()?)
     }
 
-    /// Pushes `local` from the store to `remote`, with its signatures.
+    /// Makes deltas and lists of chunks by which whoever has `base` gets `local`, where they save bytes. They stay in the store
+    /// as referrers of `local`, and go along with every push of it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not end the work; what it leaves in the store is right, and reused by the next attempt.
+    ///
+    /// # Errors
+    /// See [`PushFault`].
+    pub async fn prepare_update(&self, local: &Reference, base: &Reference) -> Result<Vec<Prepared>, PushFault> {
+        let store = self.store().map_err(ClientError::from)?;
+        let newer = store.resolve(local).map_err(|source| PushError::Store {
+            reference: local.clone(),
+            source,
+        })?;
+        let older = store.resolve(base).map_err(|source| PushFault::Base {
+            base: base.clone(),
+            source,
+        })?;
+        let progress = Arc::clone(&self.progress);
+        let digest = newer.digest;
+        let prepared = tokio::task::spawn_blocking(move || update::prepare(&store, &newer, &older, &progress));
+        let died = |error| UpdateError::Store {
+            digest,
+            source: StoreError::Io {
+                operation: "make deltas",
+                source: std::io::Error::other(error),
+            },
+        };
+        Ok(prepared.await.map_err(died)??)
+    }
+
+    /// Pushes `local` from the store to `remote`, with its signatures, and the deltas that were prepared for it.
     ///
     /// # Errors
     /// See [`PushFault`]; what was uploaded before stays in the registry, the tag is set last.

@@ -18,6 +18,7 @@ pub(crate) mod pack;
 pub(crate) mod pin;
 pub(crate) mod pull;
 pub(crate) mod push;
+pub(crate) mod registry;
 pub(crate) mod rm;
 pub(crate) mod run;
 mod sandbox;
@@ -59,6 +60,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Push(arguments) => push::run(global, &arguments).await?,
         Command::Copy(arguments) => copy::run(global, &arguments).await?,
         Command::Pull(arguments) => pull::run(global, &arguments).await?,
+        Command::Registry(arguments) => registry::run(global, arguments).await?,
         Command::Run(arguments) => return run::run(global, arguments).await,
         Command::Serve(arguments) => serve::run(global, arguments).await?,
         Command::Infer(arguments) => infer::run(global, &arguments).await?,

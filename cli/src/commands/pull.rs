@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use dunlin_models::{Reference, registry::Links};
+use dunlin_node::Peer;
 use serde::Serialize;
 
 use super::Site;
@@ -20,6 +21,12 @@ pub(crate) struct PullArgs {
     /// Which of the models that a module links are pulled with it
     #[arg(long, value_enum, default_value_t = LinksArg::Required)]
     models: LinksArg,
+    /// Fetch every blob whole, even where a delta against an older one in the store would do
+    #[arg(long)]
+    no_delta: bool,
+    /// A node that serves its store (`dunlin registry serve`), asked before the registry; repeat for more
+    #[arg(long, value_name = "URL")]
+    peer: Vec<Peer>,
     #[command(flatten)]
     admit: AdmitArgs,
     #[command(flatten)]
@@ -43,6 +50,7 @@ struct Report {
     digest: String,
     verdict: String,
     pulled_bytes: u64,
+    saved_bytes: u64,
     reused_blobs: usize,
     signatures: usize,
     linked_models: Vec<String>,
@@ -56,7 +64,10 @@ pub(crate) async fn run(global: &GlobalArgs, arguments: &PullArgs) -> Result<(),
             arguments.reference
         )));
     }
-    let site = Site::open(global, &arguments.admit.trust, &arguments.registry)?;
+    let mut site = Site::open(global, &arguments.admit.trust, &arguments.registry)?;
+    let options = site.node.registry_options();
+    options.no_delta = arguments.no_delta;
+    options.peers.clone_from(&arguments.peer);
     let links = match arguments.models {
         LinksArg::None => Links::None,
         LinksArg::Required => Links::Required,
@@ -71,6 +82,7 @@ pub(crate) async fn run(global: &GlobalArgs, arguments: &PullArgs) -> Result<(),
         digest: pulled.descriptor.digest.to_string(),
         verdict: pulled.descriptor.verdict().to_string(),
         pulled_bytes: pulled.bytes,
+        saved_bytes: pulled.saved,
         reused_blobs: pulled.reused,
         signatures: pulled.signatures,
         linked_models: pulled.linked.iter().map(|model| model.digest.to_string()).collect(),
@@ -84,6 +96,12 @@ pub(crate) async fn run(global: &GlobalArgs, arguments: &PullArgs) -> Result<(),
             report.verdict,
             output::size(report.pulled_bytes)
         );
+        if report.saved_bytes > 0 {
+            text.push_str(&format!(
+                "\n  saved     {} by deltas and older blobs",
+                output::size(report.saved_bytes)
+            ));
+        }
         for digest in &report.linked_models {
             text.push_str(&format!("\n  model     {digest}"));
         }

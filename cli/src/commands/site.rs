@@ -61,6 +61,7 @@ impl Site {
         let options = RegistryOptions {
             plain_http: registry.plain_http,
             ca_files: registry.ca_file.clone(),
+            ..RegistryOptions::default()
         };
         let node = Node::new(environment, config, verifier, options, progress::of(global));
         Ok(Self { node })

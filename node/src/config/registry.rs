@@ -15,6 +15,8 @@ pub struct RegistrySettings {
     pub ca_files: Vec<PathBuf>,
     /// Asked in this order before the registry itself. Digests decide in any case.
     pub mirrors: Vec<MirrorSettings>,
+    /// Other nodes that serve their stores, asked before all others.
+    pub peers: Vec<PeerSettings>,
 }
 
 /// A mirror or a peer: a registry that has some of another's artifacts.
@@ -28,6 +30,27 @@ pub struct MirrorSettings {
     pub plain_http: bool,
     /// Whether it may say what digest a tag has. Otherwise it is asked for digests only.
     pub resolve: bool,
+}
+
+/// Another node that serves its store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerSettings {
+    /// `host` or `host:port`.
+    pub host: String,
+    /// HTTP without TLS.
+    pub plain_http: bool,
+}
+
+impl PeerSettings {
+    /// The peer of a URL `http(s)://HOST[:PORT]`; `None` when it is none.
+    pub(crate) fn parse(url: &str) -> Option<Self> {
+        let (plain_http, rest) = scheme(url)?;
+        let host = rest.strip_suffix('/').unwrap_or(rest);
+        is_host(host).then(|| Self {
+            host: host.to_owned(),
+            plain_http,
+        })
+    }
 }
 
 impl RegistrySettings {
@@ -54,6 +77,8 @@ pub(super) struct WrittenRegistry {
     ca_files: Vec<PathBuf>,
     #[serde(default)]
     mirrors: Vec<WrittenMirror>,
+    #[serde(default)]
+    peers: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,20 +110,36 @@ pub(super) fn check(
             )),
         }
     }
+    let mut peers = Vec::new();
+    for (position, peer) in written.peers.iter().enumerate() {
+        match PeerSettings::parse(peer) {
+            Some(peer) => peers.push(peer),
+            // The text is not repeated: it may hold a password.
+            None => faults.push(format!(
+                "{field}.peers[{position}]: must be http(s)://HOST[:PORT], without a user or a path"
+            )),
+        }
+    }
     RegistrySettings {
         host: written.host,
         plain_http: written.plain_http,
         ca_files: written.ca_files.iter().map(|file| folder.join(file)).collect(),
         mirrors,
+        peers,
+    }
+}
+
+/// Whether a URL is plain HTTP, and what comes after the scheme.
+fn scheme(url: &str) -> Option<(bool, &str)> {
+    match url.split_once("://")? {
+        ("http", rest) => Some((true, rest)),
+        ("https", rest) => Some((false, rest)),
+        _ => None,
     }
 }
 
 fn endpoint(written: &WrittenMirror) -> Option<MirrorSettings> {
-    let (plain_http, rest) = match written.endpoint.split_once("://")? {
-        ("http", rest) => (true, rest),
-        ("https", rest) => (false, rest),
-        _ => return None,
-    };
+    let (plain_http, rest) = scheme(&written.endpoint)?;
     let (host, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     let prefix = prefix.trim_matches('/');
     (is_host(host) && prefix.bytes().all(is_prefix_byte)).then(|| MirrorSettings {

@@ -28,6 +28,7 @@ struct Transfer {
     proxy: Option<String>,
     credentials: Vec<PathBuf>,
     streams: Option<usize>,
+    deltas: Option<bool>,
 }
 
 impl File {
@@ -55,6 +56,7 @@ impl File {
             proxy: self.transfer.proxy,
             credentials: self.transfer.credentials.iter().map(|file| folder.join(file)).collect(),
             streams: self.transfer.streams,
+            deltas: self.transfer.deltas,
             storage: self.store.check(faults),
         }
     }

@@ -20,10 +20,10 @@ use tracing::{debug, info, warn};
 use super::ServeError;
 
 /// A streamed response body whose failure aborts the connection.
-pub(super) type ResponseBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type ResponseBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Answers requests.
-pub(super) trait Handler: Send + Sync + 'static {
+pub(crate) trait Handler: Send + Sync + 'static {
     /// Answers one request; failures are responses too.
     fn handle(
         &self,
@@ -44,6 +44,10 @@ pub struct ListenerConfig {
     pub header_timeout: Duration,
     /// Time that requests in flight get after a stop was asked for.
     pub grace_period: Duration,
+    /// Whether HTTP/2 is spoken besides HTTP/1.1.
+    pub http2: bool,
+    /// Time that what was sent may stay unacknowledged, or unsent because nobody takes it, before the connection is closed.
+    pub stall_timeout: Option<Duration>,
 }
 
 /// Enough for a node; a file descriptor each, below the usual limit of 1,024.
@@ -63,6 +67,8 @@ impl Default for ListenerConfig {
             max_connections: MAX_CONNECTIONS,
             header_timeout: HEADER_TIMEOUT,
             grace_period: GRACE_PERIOD,
+            http2: true,
+            stall_timeout: None,
         }
     }
 }
@@ -71,7 +77,7 @@ impl Default for ListenerConfig {
 ///
 /// # Errors
 /// [`ServeError::Bind`] naming the address: in use, not of this machine, or not permitted.
-pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address)
         .await
         .map_err(|source| ServeError::Bind { address, source })
@@ -82,7 +88,7 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError>
 ///
 /// # Cancel safety
 /// Dropping the future closes the listener and aborts all connections.
-pub(super) async fn serve<H: Handler>(
+pub(crate) async fn serve<H: Handler>(
     listener: TcpListener,
     handler: Arc<H>,
     config: &ListenerConfig,
@@ -93,6 +99,9 @@ pub(super) async fn serve<H: Handler>(
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut builder = auto::Builder::new(TokioExecutor::new());
+    if !config.http2 {
+        builder = builder.http1_only();
+    }
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -109,7 +118,7 @@ pub(super) async fn serve<H: Handler>(
         while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener, &slots, config.stall_timeout) => accepted,
         };
         let (stream, peer, slot) = match accepted {
             Ok(accepted) => accepted,
@@ -149,9 +158,14 @@ pub(super) async fn serve<H: Handler>(
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
+    stall_timeout: Option<Duration>,
 ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
+    if let Some(timeout) = stall_timeout {
+        let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+        rustix::net::sockopt::set_tcp_user_timeout(&stream, millis)?;
+    }
     Ok((stream, peer, slot))
 }

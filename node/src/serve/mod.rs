@@ -2,8 +2,8 @@
 
 mod app;
 mod linger;
-mod listener;
-mod signals;
+pub(crate) mod listener;
+pub(crate) mod signals;
 
 use std::{
     net::SocketAddr,

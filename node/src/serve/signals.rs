@@ -10,14 +10,14 @@ use tokio::{
 
 /// Signals that are caught from now on.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
     /// Catches both signals.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -25,7 +25,7 @@ impl Signals {
     }
 
     /// Futures for the first signal and the second one.
-    pub(super) fn into_futures(mut self) -> (impl Future<Output = ()>, impl Future<Output = ()>) {
+    pub(crate) fn into_futures(mut self) -> (impl Future<Output = ()>, impl Future<Output = ()>) {
         let (first, first_seen) = oneshot::channel();
         let (second, second_seen) = oneshot::channel();
         let mut owner = JoinSet::new();
