@@ -18,12 +18,14 @@ mod model_files;
 mod npy;
 mod output;
 mod peer;
+mod proxy;
 mod publisher;
 mod registry;
 mod server;
 mod sigstore;
 mod tools;
 mod web;
+mod weights;
 
 pub use containerd::{Containerd, ContainerdVersion};
 pub use daemon::{Daemon, free_port};
@@ -33,6 +35,7 @@ pub use model_files::{Gguf, TFLITE, onnx_with_external_data, safetensors};
 pub use npy::{Npy, npy_array, npy_floats};
 pub use output::Output;
 pub use peer::Peer;
+pub use proxy::CountingProxy;
 pub use publisher::Publisher;
 pub use registry::{
     Ask, Guard, HostileRegistry, Login, PASSWORD, RegistryKind, RegistryServer, Reply, Shelf, USER, digest_of,
@@ -42,6 +45,7 @@ pub use server::Server;
 pub use sigstore::Sigstore;
 pub use tools::tool;
 pub use web::{Answer, Asked, Web};
+pub use weights::{Edit, Weights};
 
 use std::path::PathBuf;
 

@@ -25,11 +25,21 @@ impl Server {
     /// It ends instead.
     #[must_use]
     pub fn start(machine: &Machine, arguments: &[&str]) -> Self {
-        let arguments: Vec<&str> = ["serve"]
-            .into_iter()
-            .chain(arguments.iter().copied())
-            .chain(["--addr", "127.0.0.1:0"])
-            .collect();
+        Self::run(machine, &["serve"], arguments)
+    }
+
+    /// Starts `dunlin registry serve <arguments> --addr 127.0.0.1:0` and waits until it listens.
+    ///
+    /// # Panics
+    /// It ends instead.
+    #[must_use]
+    pub fn registry(machine: &Machine, arguments: &[&str]) -> Self {
+        Self::run(machine, &["registry", "serve"], arguments)
+    }
+
+    fn run(machine: &Machine, verb: &[&str], arguments: &[&str]) -> Self {
+        let address = ["--addr", "127.0.0.1:0"];
+        let arguments: Vec<&str> = [verb, arguments, &address].concat();
         let mut command = machine.command(&arguments);
         let mut child = command
             .stdout(Stdio::piped())

@@ -2,18 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "tests")]
 
 use std::{
-    io::{Read as _, Write as _},
-    net::{Shutdown, TcpListener, TcpStream},
+    io::Write as _,
     process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
     thread,
     time::Duration,
 };
 
-use dunlin_tests::{Machine, RegistryServer};
+use dunlin_tests::{CountingProxy, Machine, RegistryServer};
 
 /// Kills over the whole test.
 const KILLS: u64 = 300;
@@ -23,69 +18,6 @@ const BLOB: u64 = 256 << 20;
 const MOST_BETWEEN_KILLS: u64 = 96 << 20;
 /// What one kill may cost at most: bytes that arrive a second time.
 const MOST_FETCHED_AGAIN: u64 = 16 << 20;
-
-/// Passes connections on to a registry, and counts the bytes that come back.
-struct CountingProxy {
-    address: String,
-    received: Arc<AtomicU64>,
-    stopped: Arc<AtomicBool>,
-}
-
-impl CountingProxy {
-    fn start(upstream: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let received = Arc::new(AtomicU64::new(0));
-        let stopped = Arc::new(AtomicBool::new(false));
-        let (counter, stop) = (Arc::clone(&received), Arc::clone(&stopped));
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                let (Ok(client), Ok(server)) = (client, TcpStream::connect(&upstream)) else {
-                    continue;
-                };
-                let (mut up_from, mut up_to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                thread::spawn(move || {
-                    drop(std::io::copy(&mut up_from, &mut up_to));
-                    drop(up_to.shutdown(Shutdown::Both));
-                });
-                let counter = Arc::clone(&counter);
-                thread::spawn(move || count(server, client, &counter));
-            }
-        });
-        Self {
-            address,
-            received,
-            stopped,
-        }
-    }
-
-    fn received(&self) -> u64 {
-        self.received.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for CountingProxy {
-    fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        drop(TcpStream::connect(&self.address));
-    }
-}
-
-/// Counts what reached the client, so that bytes on their way to a dead one do not.
-fn count(mut from: TcpStream, mut to: TcpStream, counter: &AtomicU64) {
-    let mut buffer = vec![0; 64 << 10];
-    while let Ok(read) = from.read(&mut buffer) {
-        if read == 0 || to.write_all(&buffer[..read]).is_err() {
-            break;
-        }
-        counter.fetch_add(read as u64, Ordering::Relaxed);
-    }
-    drop(to.shutdown(Shutdown::Both));
-    drop(from.shutdown(Shutdown::Both));
-}
 
 /// Numbers that are the same in every run (splitmix64).
 struct Numbers(u64);
@@ -151,8 +83,8 @@ fn three_hundred_kills_cost_little_and_corrupt_nothing() {
     drop(publisher.dunlin(&["push", "--plain-http", "demo/big:1", &origin]).ok());
     let weights = blob_of_weights(&publisher, "demo/big:1");
 
-    let proxy = CountingProxy::start(registry.host());
-    let reference = format!("{}/demo/big:1", proxy.address);
+    let proxy = CountingProxy::start(&registry.host());
+    let reference = format!("{}/demo/big:1", proxy.host());
     let puller = Machine::new();
     fs_err::copy(publisher.path("me.pub"), puller.path("me.pub")).unwrap();
     let blob = puller.blob(&weights);
