@@ -100,7 +100,7 @@ impl Node {
         inspection.verdict = admitted(&file.admitted);
         match open::module_of_file(file, path) {
             Ok(module) => inspection.module = Some(self.module_view(&module)),
-            Err(file) => inspection.models.push(model::of_file(file, engines)?),
+            Err(file) => inspection.models.push(model::of_file(*file, engines)?),
         }
         Ok(())
     }
