@@ -1,6 +1,6 @@
 //! Requests to a store that is served to peers: method, path, query and range, as a client writes them.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use dunlin_models::{
     Descriptor, Digest, Store, Verifier, key, manifest, media_type, pack,
     share::{Ask, Content, Share},
@@ -10,6 +10,8 @@ use dunlin_models::{
 
 use super::{Prepared, Target};
 
+/// The repository of the store.
+const NAME: &str = "/v2/team/model";
 /// What the store keeps and nobody may read.
 const SECRET: &[u8] = b"of nobody's business";
 
@@ -58,8 +60,10 @@ fn prepare() -> Result<Prepared> {
     let secret = store.put_bytes("application/octet-stream", SECRET)?.digest;
     let manifest: manifest::Manifest = serde_json::from_slice(&store.read_document(&root)?)?;
     let layer = manifest.layers.first().map_or(root.digest, |layer| layer.digest);
-    let seeds = seeds(&root, &layer, &secret);
+    let seeds = seeds(&root, &layer);
     let share = Share::new(store, Verifier::new(policy(&pair)?));
+    let asked = format!("GET {NAME}/blobs/{secret}\nbytes=-3");
+    ensure!(!is_answered(&share, &asked), "what has no tag is served");
     Ok(Prepared::new(seeds, move |input| {
         // The store lives as long as the check.
         let _folder = &folder;
@@ -77,21 +81,19 @@ fn policy(pair: &key::KeyPair) -> Result<TrustPolicy> {
 }
 
 /// One line of method and target, one of the range.
-fn seeds(root: &Descriptor, layer: &Digest, secret: &Digest) -> Vec<Vec<u8>> {
-    let name = "/v2/team/model";
+fn seeds(root: &Descriptor, layer: &Digest) -> Vec<Vec<u8>> {
     let lines = [
         "GET /v2/\n".to_owned(),
-        format!("GET {name}/manifests/v1?ns=registry.example\n"),
-        format!("HEAD {name}/manifests/{}\n", root.digest),
-        format!("GET {name}/blobs/{layer}\nbytes=2-5"),
-        format!("GET {name}/blobs/{secret}\nbytes=-3"),
+        format!("GET {NAME}/manifests/v1?ns=registry.example\n"),
+        format!("HEAD {NAME}/manifests/{}\n", root.digest),
+        format!("GET {NAME}/blobs/{layer}\nbytes=2-5"),
         format!(
-            "GET {name}/referrers/{}?artifactType={}\n",
+            "GET {NAME}/referrers/{}?artifactType={}\n",
             root.digest,
             media_type::SIGSTORE_BUNDLE
         ),
-        format!("GET {name}/manifests/{}\n", root.digest.to_string().replace(':', "-")),
-        format!("GET {name}/tags/list?n=1&last=a\n"),
+        format!("GET {NAME}/manifests/{}\n", root.digest.to_string().replace(':', "-")),
+        format!("GET {NAME}/tags/list?n=1&last=a\n"),
         "GET /v2/registry.example/team/model/manifests/v1\n".to_owned(),
     ];
     lines.into_iter().map(String::into_bytes).collect()
