@@ -14,11 +14,11 @@ use serde_json::Value;
 use crate::{child::Cost, link::Link, places::Places, samples::compare};
 
 const ROUNDS: usize = 5;
-const LINK_ROUNDS: usize = 3;
+const LINK_ROUNDS: usize = 2;
 /// Bytes of the blob that is pulled and pushed on loopback.
 const LARGE: usize = 500 << 20;
-/// Bytes of the blob that goes over the link: one stream takes over a minute for it.
-const SMALL: usize = 12 << 20;
+/// Bytes of the blob that goes over the link: one stream takes most of a minute for it.
+const SMALL: usize = 8 << 20;
 /// oras-py's whole program for a pull.
 const ORAS_PY: &str =
     "import sys, oras.client; oras.client.OrasClient(insecure=True).pull(target=sys.argv[1], outdir=sys.argv[2])";
