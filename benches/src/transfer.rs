@@ -19,6 +19,8 @@ const LINK_ROUNDS: usize = 2;
 const LARGE: usize = 500 << 20;
 /// Bytes of the blob that goes over the link: one stream takes most of a minute for it.
 const SMALL: usize = 8 << 20;
+/// What a careful user types: fetch, bring to disk, hash. Its peak memory is the shell's alone.
+const HASHED: &str = "curl -sSfo \"$0\" \"$1\" && sync \"$0\" && sha256sum \"$0\"";
 /// oras-py's whole program for a pull.
 const ORAS_PY: &str =
     "import sys, oras.client; oras.client.OrasClient(insecure=True).pull(target=sys.argv[1], outdir=sys.argv[2])";
@@ -46,13 +48,19 @@ fn pulls(places: &Places, published: &Published) -> Result<()> {
         LARGE >> 20
     );
     let oras_py = tool("oras-py", "python").context("oras-py is missing: run `cargo xtask tools --group interop`")?;
-    let [mut curl, mut dunlin, mut skopeo, mut python] = [(); 4].map(|()| Cost::default());
+    let [mut curl, mut hashed, mut dunlin, mut skopeo, mut python] = [(); 5].map(|()| Cost::default());
     for _ in 0..ROUNDS {
         let there = Destination::new(places)?;
         curl.run(
             Command::new("curl")
                 .args(["-sSfo"])
                 .arg(there.path("blob"))
+                .arg(&published.url),
+        )?;
+        hashed.run(
+            Command::new("sh")
+                .args(["-c", HASHED])
+                .arg(there.path("hashed"))
                 .arg(&published.url),
         )?;
         dunlin.run(&mut pull(places, &there, &published.reference))?;
@@ -68,6 +76,7 @@ fn pulls(places: &Places, published: &Published) -> Result<()> {
     }
     report(&[
         ("curl -o (no hash, no signature)", &curl),
+        ("curl -o, sync, sha256sum", &hashed),
         ("dunlin pull", &dunlin),
         ("skopeo copy", &skopeo),
         ("oras-py", &python),
